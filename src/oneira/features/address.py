@@ -1,0 +1,30 @@
+"""Where in a network: `backbone:layer`."""
+
+from dataclasses import dataclass
+
+from oneira.errors import AddressError
+
+DEFAULT_BACKBONE = "pocket"
+
+
+@dataclass(frozen=True, order=True)
+class Address:
+    """A layer of a backbone, under the name of the module that computes it. Made by `Encoder.resolve`."""
+
+    backbone: str
+    layer: str
+
+    def __str__(self) -> str:
+        return f"{self.backbone}:{self.layer}"
+
+
+def split_address(text: str, default: str = DEFAULT_BACKBONE) -> tuple[str, str]:
+    """`"vgg19:relu4_2"` -> `("vgg19", "relu4_2")`; a layer alone belongs to `default`.
+
+    Raises AddressError where either part is empty.
+    """
+    backbone, colon, layer = text.strip().rpartition(":")
+    backbone = backbone if colon else default
+    if not backbone or not layer:
+        raise AddressError(f"{text!r} is not an address; write backbone:layer, such as {default}:relu4_2")
+    return backbone, layer
