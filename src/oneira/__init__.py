@@ -1,0 +1,40 @@
+"""Oneira: pictures made from what vision networks have learned."""
+
+from importlib.metadata import version
+
+from oneira import errors, objectives
+from oneira.features.encoder import Encoder
+from oneira.features.registry import backbones, register_backbone
+from oneira.features.variant import Variant
+from oneira.images import Picture, load, save
+from oneira.synthesis import schedules
+from oneira.synthesis.canvas import Pixels
+from oneira.synthesis.fourier import Fourier
+from oneira.synthesis.loop import Synthesis, synthesize
+from oneira.synthesis.plan import Plan
+from oneira.synthesis.steps import Step
+from oneira.techniques import Dream, Style
+
+__version__ = version("oneira")
+
+__all__ = [
+    "Dream",
+    "Encoder",
+    "Fourier",
+    "Picture",
+    "Pixels",
+    "Plan",
+    "Step",
+    "Style",
+    "Synthesis",
+    "Variant",
+    "__version__",
+    "backbones",
+    "errors",
+    "load",
+    "objectives",
+    "register_backbone",
+    "save",
+    "schedules",
+    "synthesize",
+]

@@ -1,14 +1,14 @@
 """Everything that Oneira raises on purpose.
 
-    OneiraError
-    ├── ImageError          a picture cannot be read, decoded or written
-    │   └── RecipeError     the recipe inside a file is absent, damaged or not to be trusted
-    ├── AddressError        no such backbone, layer, channel or class
-    ├── WeightsError        weights are missing, damaged or do not fit
-    ├── DataError           training data cannot be read
-    ├── PlanError           options that do not go together; nothing has been computed yet
-    └── SynthesisError      the optimisation cannot go on
-        └── CheckpointError a checkpoint is damaged or belongs to another plan
+OneiraError
+├── ImageError          a picture cannot be read, decoded or written
+│   └── RecipeError     the recipe inside a file is absent, damaged or not to be trusted
+├── AddressError        no such backbone, layer, channel or class
+├── WeightsError        weights are missing, damaged or do not fit
+├── DataError           training data cannot be read
+├── PlanError           options that do not go together; nothing has been computed yet
+└── SynthesisError      the optimisation cannot go on
+    └── CheckpointError a checkpoint is damaged or belongs to another plan
 """
 
 import difflib

@@ -1,6 +1,6 @@
 """Where in a network: `backbone:layer`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from oneira.errors import AddressError
 
@@ -9,13 +9,17 @@ DEFAULT_BACKBONE = "pocket"
 
 @dataclass(frozen=True, order=True)
 class Address:
-    """A layer of a backbone, under the name of the module that computes it. Made by `Encoder.resolve`."""
+    """A layer of a backbone, under the name of the module that computes it. Made by `resolve`.
+
+    `written` is the layer's name as the user wrote it, for messages; it makes no difference between addresses.
+    """
 
     backbone: str
     layer: str
+    written: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return f"{self.backbone}:{self.layer}"
+        return f"{self.backbone}:{self.written or self.layer}"
 
 
 def split_address(text: str, default: str = DEFAULT_BACKBONE) -> tuple[str, str]:
@@ -23,7 +27,7 @@ def split_address(text: str, default: str = DEFAULT_BACKBONE) -> tuple[str, str]
 
     Raises AddressError where either part is empty.
     """
-    backbone, colon, layer = text.strip().rpartition(":")
+    backbone, colon, layer = (part.strip() for part in text.rpartition(":"))
     backbone = backbone if colon else default
     if not backbone or not layer:
         raise AddressError(f"{text!r} is not an address; write backbone:layer, such as {default}:relu4_2")

@@ -1,6 +1,6 @@
 """The Encoder: images in, activations by address out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -10,12 +10,15 @@ from torch import Tensor, nn
 
 from oneira.errors import AddressError
 from oneira.features.address import Address
+from oneira.features.description import require_size
 from oneira.features.registry import Backbone, find_backbone, resolve
-from oneira.features.variant import PaddedConv, Variant
-from oneira.features.weights import LoadedWeights, load_weights
+from oneira.features.variant import UNCHANGED, PaddedConv, Variant
+from oneira.features.weights import Progress, load_weights
 
 # What a ReLU that runs in place would overwrite: the activations before it.
 OVERWRITTEN = (nn.Conv2d, nn.BatchNorm2d, nn.Linear, PaddedConv)
+
+Hook = Callable[[nn.Module, tuple[Any, ...], Any], Tensor | None]
 
 
 class Encoder:
@@ -32,46 +35,71 @@ class Encoder:
         *,
         device: torch.device | str = "cpu",
         precision: torch.dtype = torch.float32,
-        variant: Variant = Variant(),
+        variant: Variant = UNCHANGED,
         weights: Mapping[str, Path] = MappingProxyType({}),
         offline: bool = False,
+        progress: Progress | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.precision = precision
         self.variant = variant
         self._files = dict(weights)
         self._offline = offline
+        self._progress = progress
         self._networks: dict[str, _Network] = {}
 
     def __call__(self, image: Tensor, layers: Iterable[str | Address]) -> dict[Address, Tensor]:
         """(b, 3, h, w) in [0, 1] -> activations (b, c, h', w') or (b, c) by address, in the encoder's precision.
 
-        Raises AddressError for what is not there, WeightsError where a backbone's weights cannot be had.
+        Raises AddressError for what is not there, PlanError where the image is too small for a layer, WeightsError
+        where a backbone's weights cannot be had.
         """
-        wanted: dict[str, set[str]] = {}
-        for layer in layers:
-            address = resolve(layer) if isinstance(layer, str) else layer
-            wanted.setdefault(address.backbone, set()).add(address.layer)
         found = {}
-        for name, paths in wanted.items():
-            network = self._network(name)
-            for path, activation in network.run(image, paths, self.precision).items():
-                found[Address(name, path)] = activation
+        for name, addresses in _by_backbone(layers).items():
+            require_size(find_backbone(name), addresses, (image.shape[2], image.shape[3]))
+            paths = {address.layer for address in addresses}
+            activations = self._network(name).run(image, paths, self.precision)
+            found.update({address: activations[address.layer] for address in addresses})
         return found
+
+    def check(self, layers: Iterable[str | Address], size: tuple[int, int]) -> None:
+        """Raise, before anything is loaded, what `size` (height, width) would raise later.
+
+        AddressError for what is not there, PlanError where such a picture is too small for a layer. What a registered
+        module takes is not known before it runs.
+        """
+        for name, addresses in _by_backbone(layers).items():
+            require_size(find_backbone(name), addresses, size)
 
     @property
     def digests(self) -> dict[str, str]:
         """SHA-256 of the weights of every backbone that has been loaded, for the recipe."""
         return {name: network.sha256 for name, network in self._networks.items() if network.sha256 is not None}
 
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The backbones that have been loaded, as they are run."""
+        return {name: network.module for name, network in self._networks.items()}
+
     def _network(self, name: str) -> "_Network":
         if name not in self._networks:
             backbone = find_backbone(name)
-            loaded = load_weights(backbone, file=self._files.get(name), offline=self._offline)
+            loaded = load_weights(backbone, file=self._files.get(name), offline=self._offline, progress=self._progress)
             network = self.variant.apply(loaded.network) if backbone.own else loaded.network
-            network.to(self.device, self.precision, memory_format=torch.channels_last)
-            self._networks[name] = _Network(backbone, loaded, network)
+            network.to(self.device, self.precision, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._networks[name] = _Network(backbone, loaded.sha256, network)
         return self._networks[name]
+
+
+def _by_backbone(layers: Iterable[str | Address]) -> dict[str, list[Address]]:
+    """Addresses, each once, by the backbones' names."""
+    grouped: dict[str, list[Address]] = {}
+    for layer in layers:
+        address = resolve(layer) if isinstance(layer, str) else layer
+        addresses = grouped.setdefault(address.backbone, [])
+        if address not in addresses:
+            addresses.append(address)
+    return grouped
 
 
 class _Captured(Exception):  # noqa: N818 - not an error: the way out of a forward pass that has gone deep enough
@@ -81,12 +109,12 @@ class _Captured(Exception):  # noqa: N818 - not an error: the way out of a forwa
 class _Network:
     """One loaded backbone."""
 
-    def __init__(self, backbone: Backbone, loaded: LoadedWeights, module: nn.Module) -> None:
+    def __init__(self, backbone: Backbone, sha256: str | None, module: nn.Module) -> None:
         self.backbone = backbone
-        self.sha256 = loaded.sha256
+        self.sha256 = sha256
         self.module = module.eval().requires_grad_(False)
         self.parts = dict(module.named_modules())
-        self.counted: set[str] = set()
+        self.known_to_run_once: set[str] = set()
         if backbone.own:
             for part in module.modules():
                 if isinstance(part, nn.ReLU):
@@ -94,8 +122,8 @@ class _Network:
 
     def run(self, image: Tensor, paths: set[str], precision: torch.dtype) -> dict[str, Tensor]:
         inputs = self.backbone.preprocessing(image).to(dtype=precision, memory_format=torch.channels_last)
-        # A foreign module may run one layer several times; that is looked for once, by not stopping.
-        whole_pass = not self.backbone.own and not paths <= self.counted
+        # A registered module may run one layer several times; that is looked for once, by not stopping.
+        whole_pass = not self.backbone.own and not paths <= self.known_to_run_once
         found: dict[str, Tensor] = {}
         hooks = [self.parts[path].register_forward_hook(self._keep(path, found, paths, whole_pass)) for path in paths]
         try:
@@ -107,11 +135,11 @@ class _Network:
                 hook.remove()
         missing = paths - found.keys()
         if missing:
-            raise AddressError(f"layer {min(missing)!r} of {self.backbone.name} never runs in a forward pass")
-        self.counted |= paths
+            raise AddressError(f"layer {self.backbone.name}:{min(missing)} never runs in a forward pass")
+        self.known_to_run_once |= paths
         return found
 
-    def _keep(self, path: str, found: dict[str, Tensor], paths: set[str], whole_pass: bool) -> Any:
+    def _keep(self, path: str, found: dict[str, Tensor], paths: set[str], whole_pass: bool) -> Hook:
         def keep(part: nn.Module, _: tuple[Any, ...], output: Any) -> Tensor | None:
             name = f"{self.backbone.name}:{path}"
             if not isinstance(output, Tensor):
@@ -121,8 +149,7 @@ class _Network:
             found[path] = output
             if len(found) == len(paths) and not whole_pass:
                 raise _Captured
-            if not self.backbone.own or isinstance(part, OVERWRITTEN):
-                return output.clone()
-            return None
+            # What is behind may work in place: in our own networks a ReLU, in a registered module anything.
+            return output.clone() if not self.backbone.own or isinstance(part, OVERWRITTEN) else None
 
         return keep

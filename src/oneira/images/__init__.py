@@ -1,0 +1,54 @@
+"""Picture files to float tensors and back, colour, the recipe inside a file, and sample pictures.
+
+An image is a float32 tensor (batch, 3, height, width), sRGB in [0, 1]; alpha travels beside it. Nothing outside of
+this package knows about files' formats, bytes of pixels, colour profiles or EXIF.
+"""
+
+from oneira.images.colour import (
+    lab_to_rgb,
+    linear_to_srgb,
+    match_mean_covariance,
+    rgb_to_lab,
+    rgb_to_yiq,
+    srgb_to_linear,
+    transfer_luma,
+    yiq_to_rgb,
+)
+from oneira.images.drawings import night_wind, rose_window
+from oneira.images.embedding import read_recipe, sidecar_of
+from oneira.images.notices import ImageWarning
+from oneira.images.picture import MAX_PIXELS, Picture, load
+from oneira.images.recipe import InputFile, Recipe, check_inputs, current_versions
+from oneira.images.resizing import fit, resize
+from oneira.images.samples import SAMPLES, sample
+from oneira.images.saving import check_output, encode, save
+
+__all__ = [
+    "MAX_PIXELS",
+    "SAMPLES",
+    "ImageWarning",
+    "InputFile",
+    "Picture",
+    "Recipe",
+    "check_inputs",
+    "check_output",
+    "current_versions",
+    "encode",
+    "fit",
+    "lab_to_rgb",
+    "linear_to_srgb",
+    "load",
+    "match_mean_covariance",
+    "night_wind",
+    "read_recipe",
+    "resize",
+    "rgb_to_lab",
+    "rgb_to_yiq",
+    "rose_window",
+    "sample",
+    "save",
+    "sidecar_of",
+    "srgb_to_linear",
+    "transfer_luma",
+    "yiq_to_rgb",
+]

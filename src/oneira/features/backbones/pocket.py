@@ -5,6 +5,7 @@ convolutions, which leaves what Gram statistics like best, convolution and ReLU 
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +16,10 @@ CLASSES = 200
 
 
 class GlobalAverage(nn.Module):
-    """(b, c, h, w) -> (b, c), the mean over positions."""
+    """The mean over positions, as a layer."""
 
     def forward(self, features: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, c)."""
         return features.mean((2, 3))
 
 
@@ -49,43 +51,80 @@ def pocket(
     return nn.Sequential(layers)
 
 
+def shape_of(state: Mapping[str, Tensor]) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """The classes, widths and depths with which `pocket()` takes the folded weights in `state`.
+
+    Raises KeyError where it has no convolution conv1_1 or no head.
+    """
+    widths: list[int] = []
+    depths: list[int] = []
+    while f"conv{len(widths) + 1}_1.bias" in state:
+        block = len(widths) + 1
+        depth = 1
+        while f"conv{block}_{depth + 1}.bias" in state:
+            depth += 1
+        widths.append(len(state[f"conv{block}_1.bias"]))
+        depths.append(depth)
+    if not widths:
+        raise KeyError("conv1_1.bias")
+    return len(state["fc.bias"]), tuple(widths), tuple(depths)
+
+
+@torch.no_grad()
 def fold(trained: nn.Sequential) -> dict[str, Tensor]:
     """The state dict of `pocket()` that computes what `trained` (batch norm in eval mode) computes."""
     state = {}
     for name, module in trained.named_children():
         if isinstance(module, nn.Conv2d):
-            norm = trained.get_submodule(name.replace("conv", "bn"))
-            scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-            state[f"{name}.weight"] = (module.weight * scale[:, None, None, None]).detach()
-            state[f"{name}.bias"] = (norm.bias - norm.running_mean * scale).detach()
+            norm = _norm_behind(trained, name)
+            scale = norm.weight / torch.sqrt(_variance(norm) + norm.eps)
+            state[f"{name}.weight"] = module.weight * scale[:, None, None, None]
+            state[f"{name}.bias"] = norm.bias - _mean(norm) * scale
         elif isinstance(module, nn.Linear):
-            state[f"{name}.weight"] = module.weight.detach()
-            state[f"{name}.bias"] = module.bias.detach()
+            state[f"{name}.weight"] = module.weight.clone()
+            state[f"{name}.bias"] = module.bias.clone()
     return state
 
 
 @torch.no_grad()
-def unfold(state: dict[str, Tensor], pictures: Tensor) -> nn.Sequential:
+def unfold(state: Mapping[str, Tensor], pictures: Tensor) -> nn.Sequential:
     """The inverse of `fold`, so that training can go on from folded weights.
 
-    Batch norm's statistics are measured on `pictures` (b, 3, h, w), and its scale and shift are set so that they cancel
-    them: the network computes what the folded one computes.
+    Batch norm's statistics are measured on `pictures` (b, 3, h, w), normalised for the network, and its scale and shift
+    are set so that they cancel them: the network computes what the folded one computes.
     """
-    network = pocket(batch_norm=True)
+    classes, widths, depths = shape_of(state)
+    network = pocket(batch_norm=True, classes=classes, widths=widths, depths=depths)
     features = pictures
     for name, module in network.named_children():
         if isinstance(module, nn.Conv2d):
             module.weight.copy_(state[f"{name}.weight"])
-            norm = network.get_submodule(name.replace("conv", "bn"))
+            norm = _norm_behind(network, name)
             responses = module(features)
-            norm.running_mean.copy_(responses.mean((0, 2, 3)))
-            norm.running_var.copy_(responses.var((0, 2, 3), unbiased=False))
-            norm.weight.copy_(torch.sqrt(norm.running_var + norm.eps))
-            norm.bias.copy_(norm.running_mean + state[f"{name}.bias"])
-            features = responses + state[f"{name}.bias"][:, None, None]
+            _mean(norm).copy_(responses.mean((0, 2, 3)))
+            _variance(norm).copy_(responses.var((0, 2, 3), unbiased=False))
+            norm.weight.copy_(torch.sqrt(_variance(norm) + norm.eps))
+            norm.bias.copy_(_mean(norm) + state[f"{name}.bias"])
+            features = responses.add_(state[f"{name}.bias"][:, None, None])
         elif isinstance(module, nn.Linear):
             module.weight.copy_(state[f"{name}.weight"])
             module.bias.copy_(state[f"{name}.bias"])
         elif not isinstance(module, nn.BatchNorm2d):
             features = module(features)
     return network
+
+
+def _norm_behind(network: nn.Sequential, convolution: str) -> nn.BatchNorm2d:
+    norm = network.get_submodule(convolution.replace("conv", "bn"))
+    assert isinstance(norm, nn.BatchNorm2d)
+    return norm
+
+
+def _mean(norm: nn.BatchNorm2d) -> Tensor:
+    assert norm.running_mean is not None
+    return norm.running_mean
+
+
+def _variance(norm: nn.BatchNorm2d) -> Tensor:
+    assert norm.running_var is not None
+    return norm.running_var

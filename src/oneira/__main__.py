@@ -1,0 +1,7 @@
+"""`python -m oneira` is `oneira`."""
+
+import sys
+
+from oneira.cli.main import main
+
+sys.exit(main())

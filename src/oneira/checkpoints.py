@@ -1,0 +1,45 @@
+"""Checkpoints on the disk: the newest and the one before it, each written whole, each known to be undamaged."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from oneira.errors import CheckpointError
+from oneira.files import write_whole
+
+
+def write_checkpoint(path: Path, previous: Path, state: Mapping[str, Any]) -> None:
+    """Write `state` to `path`; what was there moves to `previous`. CheckpointError where the disk refuses."""
+    try:
+        if path.exists():
+            path.replace(previous)
+        write_whole(path, lambda file: torch.save(dict(state), file))
+    except (OSError, RuntimeError) as error:
+        raise CheckpointError(f"cannot write the checkpoint {path} ({_first_line(error)})") from error
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What was written, on the CPU. Only tensors and plain values are read: a checkpoint can run no code.
+
+    Raises CheckpointError where it is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            # torch reads past flipped bits in a tensor; the checksums that it wrote know better.
+            broken = archive.testzip()
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # zipfile and torch's readers raise whatever a damaged file makes them stumble over.
+        raise CheckpointError(f"{path} is damaged: {_first_line(error)}") from error
+    if broken is not None:
+        raise CheckpointError(f"{path} is damaged: {broken} is not what was written")
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path} is no checkpoint: it holds {type(state).__name__}")
+    return state
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

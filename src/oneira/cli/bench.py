@@ -1,0 +1,148 @@
+"""`oneira bench`: how near the loop comes to what it cannot do without, its convolutions."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Literal
+
+import torch
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from oneira.features.hardware import choose_device
+from oneira.features.registry import find_backbone
+from oneira.features.weights import locate
+from oneira.images import load, resize, sample
+from oneira.objectives import BoundObjective
+from oneira.synthesis.canvas import Pixels
+from oneira.synthesis.loop import Synthesis
+from oneira.techniques import Style
+
+Convolution = tuple[nn.Conv2d, Tensor, Tensor]  # the module, an input and a gradient of its output
+
+
+def bench(
+    *,
+    size: int = 512,
+    rounds: Annotated[int, Parameter(help="how often each is measured; medians are shown")] = 9,
+    model: Annotated[tuple[str, ...], Parameter(help="backbones to measure", negative=())] = ("pocket", "vgg19"),
+    device: str = "auto",
+) -> int:
+    """Time one iteration of `oneira style` against its bare convolutions, forward and back, in this run.
+
+    The rest (activations, pooling, statistics, losses, the optimiser) is what the ratio tells. Backbones whose weights
+    are not here are measured with random ones, which take the same time.
+
+    Parameters
+    ----------
+    size
+        long side of the picture in pixels
+    device
+        auto, cpu, cuda ...
+    """
+    table = Table("network", "precision", "picture", "convolutions", "iteration", "ratio", title="oneira style")
+    console = Console(highlight=False)
+    for name in model:
+        for precision in ("float32", "bfloat16"):
+            convolutions, iteration, shape = _measure(name, precision, size, rounds, device)
+            table.add_row(
+                name,
+                precision,
+                shape,
+                f"{1000 * convolutions:.0f} ms",
+                f"{1000 * iteration:.0f} ms",
+                f"{iteration / convolutions:.2f}",
+            )
+    console.print(
+        f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}"
+    )
+    console.print(table)
+    return 0
+
+
+def _measure(
+    name: str, precision: Literal["float32", "bfloat16"], size: int, rounds: int, device: str
+) -> tuple[float, float, str]:
+    """Median seconds of the bare convolutions and of one iteration, taken in turns, and the picture's size in words."""
+    with _weights_for(name) as weights:
+        options = {"model": name, "size": size, "smallest": size, "steps": (rounds + 2,)}
+        plan = Style(content="sample:coffee", style="sample:night_wind", **options).plan()
+        # Four by three, as the figures of others are told.
+        canvas = Pixels.of(resize(load(sample("coffee")), (3 * size // 4, size)))
+        synthesis = Synthesis(replace(plan, canvas=canvas), device=device, precision=precision, weights=weights)
+        steps = iter(synthesis)
+        step = next(steps)
+        image = synthesis.image.to(synthesis.device)
+    convolutions = _convolutions(synthesis, image)
+    _both_ways(convolutions)
+    bare, iterations = [], []
+    for _ in range(rounds):
+        bare.append(_seconds(lambda: _both_ways(convolutions), device))
+        iterations.append(_seconds(lambda: next(steps), device))
+    height, width = step.size
+    return median(bare), median(iterations), f"{width}x{height}"
+
+
+def _convolutions(synthesis: Synthesis, image: Tensor) -> list[Convolution]:
+    """Every convolution that an iteration runs, with an input and an output gradient of its shape and precision."""
+    found: list[Convolution] = []
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        assert isinstance(module, nn.Conv2d)
+        found.append((module, inputs[0].detach().clone().requires_grad_(), torch.randn_like(output)))
+
+    objective = BoundObjective(synthesis.plan.objective, synthesis.encoder, (image.shape[2], image.shape[3]))
+    hooks = [
+        module.register_forward_hook(note)
+        for network in synthesis.encoder.networks.values()
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d)
+    ]
+    with torch.no_grad():
+        objective(image)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def _both_ways(convolutions: list[Convolution]) -> None:
+    for module, inputs, gradient in convolutions:
+        torch.autograd.grad(module(inputs), inputs, gradient)
+
+
+def _seconds(run: Callable[[], object], device: str) -> float:
+    accelerated = choose_device(device).type != "cpu"
+    if accelerated:
+        torch.accelerator.synchronize()
+    started = time.perf_counter()
+    run()
+    if accelerated:
+        torch.accelerator.synchronize()
+    return time.perf_counter() - started
+
+
+@contextmanager
+def _weights_for(name: str) -> Iterator[dict[str, Path]]:
+    """The backbone's own weights where they are here, otherwise random ones of the usual size."""
+    backbone = find_backbone(name)
+    if locate(backbone).path is not None:
+        yield {}
+        return
+    with torch.device("meta"):
+        shapes = {key: value.shape for key, value in backbone.build().state_dict().items()}
+    generator = torch.Generator().manual_seed(0)
+    state = {}
+    for key, shape in shapes.items():
+        deviation = (2 / max(1, shape[1:].numel())) ** 0.5
+        state[key] = (torch.randn(shape, generator=generator) * deviation).half()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "random.safetensors"
+        save_file(state, path)
+        yield {name: path}

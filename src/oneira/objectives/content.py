@@ -1,0 +1,54 @@
+"""Keeping what a picture shows: feature reconstruction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from oneira.features.encoder import Encoder
+from oneira.features.registry import resolve
+from oneira.images import resize
+from oneira.objectives.term import BoundTerm, Size, Term, View, names_of
+
+ContentNormalization = Literal["average", "gatys", "relative"]
+
+
+@dataclass(frozen=True)
+class Content(Term):
+    """The distance to a picture's activations, position by position (Gatys et al. 2016, equation 1).
+
+    `image` (1, 3, h, w) is resized to the canvas. `average`: the mean squared difference; `gatys`: half the sum of
+    squares, which grows with the picture; `relative`: the squared difference over the target's squares, which means
+    the same in every layer of every network.
+    """
+
+    image: Tensor
+    layers: str | Sequence[str] = "relu4_2"
+    normalization: ContentNormalization = "average"
+
+    def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
+        """Targets: the picture's activations at `size`."""
+        addresses = [resolve(layer) for layer in names_of(self.layers)]
+        with torch.no_grad():
+            targets = encoder(resize(self.image, size).to(encoder.device), addresses)
+
+        def evaluate(view: View) -> Tensor:
+            losses = [self._distance(view, view.activations[a], targets[a]) for a in addresses]
+            return torch.stack(losses).mean()
+
+        return BoundTerm(self.name, evaluate, frozenset(addresses), aligned=True)
+
+    def _distance(self, view: View, features: Tensor, target: Tensor) -> Tensor:
+        # In float32 from the difference on: it is small against both.
+        squares = (features.float() - target.float()).square()
+        weights = view.weights(squares) if squares.ndim == 4 else None
+        if weights is not None:
+            squares = squares * weights
+        if self.normalization == "gatys":
+            return squares.sum() / 2
+        mean = squares.sum() / target.numel()
+        if self.normalization == "relative":
+            return mean / target.float().square().mean().clamp(min=1e-12)
+        return mean

@@ -1,0 +1,88 @@
+"""Restraints on the picture itself: smoothness and range. No network is asked."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from oneira.features.encoder import Encoder
+from oneira.objectives.term import BoundTerm, Size, Term, View
+
+
+@dataclass(frozen=True)
+class TotalVariation(Term):
+    """How much neighbouring pixels differ.
+
+    `beta`: the mean of (dx^2 + dy^2)^(beta/2) (Mahendran and Vedaldi 2015, their V^beta, averaged over pixels and
+    channels where they sum); `l1`: the mean of |dx| + |dy| (neural-style-pt's).
+    """
+
+    beta: float = 2.0
+    form: Literal["beta", "l1"] = "beta"
+
+    @property
+    def name(self) -> str:
+        """`tv`, as the field calls it."""
+        return "tv"
+
+    def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
+        """No targets."""
+        return BoundTerm(self.name, self._evaluate, aligned=True)
+
+    def _evaluate(self, view: View) -> Tensor:
+        if min(view.image.shape[2:]) < 2:  # one pixel high or wide: it has no neighbours both ways
+            return view.image.sum() * 0.0
+        right, down = _Differences.apply(view.image)  # type: ignore[no-untyped-call]
+        if self.form == "l1":
+            variation = right.abs() + down.abs()
+        elif self.beta == 2:
+            variation = torch.addcmul(right.square(), down, down)
+        else:
+            # A root's gradient is infinite where the picture is flat.
+            variation = (torch.addcmul(right.square(), down, down) + 1e-8) ** (self.beta / 2)
+        weights = view.weights(variation)
+        loss: Tensor = (variation if weights is None else variation * weights).flatten(1).mean(1).sum()
+        return loss
+
+
+class _Differences(torch.autograd.Function):
+    """(b, c, h, w) -> what each pixel lacks to its right and lower neighbour, twice (b, c, h - 1, w - 1).
+
+    The gradient of slices, as autograd has it, is a picture of zeros for each slice, and their sum.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.shape = image.shape
+        here = image[..., :-1, :-1]
+        return image[..., :-1, 1:] - here, image[..., 1:, :-1] - here
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        right, down = gradients
+        by_image = right.new_zeros(ctx.shape)
+        by_image[..., :-1, 1:] = right
+        by_image[..., 1:, :-1] += down
+        by_image[..., :-1, :-1] -= right
+        by_image[..., :-1, :-1] -= down
+        return by_image
+
+
+@dataclass(frozen=True)
+class AlphaNorm(Term):
+    """The mean of |x - 0.5|^alpha over pixels and channels: keeps values near (Mahendran and Vedaldi 2015).
+
+    They subtract the data's mean and sum; we subtract mid-grey and average.
+    """
+
+    alpha: float = 6.0
+
+    def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
+        """No targets."""
+        return BoundTerm(self.name, self._evaluate, aligned=True)
+
+    def _evaluate(self, view: View) -> Tensor:
+        powers = torch.abs(view.image - 0.5) ** self.alpha
+        weights = view.weights(powers)
+        return (powers if weights is None else powers * weights).flatten(1).mean(1).sum()

@@ -1,0 +1,88 @@
+"""Taking on the manner of a picture: statistics of its layers (Gatys et al. 2015, 2016)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from oneira.errors import PlanError
+from oneira.features.encoder import Encoder
+from oneira.features.registry import resolve
+from oneira.images import resize
+from oneira.objectives.statistics import DISTANCES, Statistics, Summary, summarise
+from oneira.objectives.term import BoundTerm, Size, Term, View, names_of
+
+GATYS_STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+StyleNormalization = Literal["average", "gatys", "relative"]
+
+
+@dataclass(frozen=True)
+class Style(Term):
+    """The distance between the layers' statistics and those of `image` (1, 3, h, w), over layers with `weights`.
+
+    `statistics`: one or several of `gram`, `moments` (means and deviations), `wasserstein`, added up.
+    `normalization` of the distance: `average`, the mean squared difference of averaged statistics, the same at any
+    size; `gatys` (Gram only), their E_l = sum (G - A)^2 / (4 N^2 M^2), G and A summed over the M positions of each
+    picture, so that it compares pictures of one size; `relative`, over the target's own size, which means the same in
+    every layer of every network. Weights default to equal shares that add up to 1.
+
+    The picture is resized, in its own proportions, to the canvas's area times `scale`^2: larger brings larger strokes.
+    """
+
+    image: Tensor
+    layers: str | Sequence[str] = GATYS_STYLE_LAYERS
+    statistics: Statistics | Sequence[Statistics] = "gram"
+    normalization: StyleNormalization = "average"
+    weights: Sequence[float] | None = None
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        layers, statistics = names_of(self.layers), names_of(self.statistics)
+        if self.normalization == "gatys" and statistics != ("gram",):
+            raise PlanError(f"Gatys' normalization belongs to Gram matrices, not to {', '.join(statistics)}")
+        if self.weights is not None and len(self.weights) != len(layers):
+            raise PlanError(f"{len(layers)} style layers need as many weights, not {len(self.weights)}")
+
+    def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
+        """Targets: the statistics of the picture at the canvas's area."""
+        addresses = [resolve(layer) for layer in names_of(self.layers)]
+        weights = self.weights or [1 / len(addresses)] * len(addresses)
+        with torch.no_grad():
+            seen = encoder(resize(self.image, self._size(size)).to(encoder.device), addresses)
+            targets = {address: summarise(seen[address]) for address in addresses}
+            positions = {address: seen[address].shape[2:].numel() for address in addresses}
+
+        def evaluate(view: View) -> Tensor:
+            total = view.image.new_zeros(())
+            for address, weight in zip(addresses, weights, strict=True):
+                features = view.activations[address]
+                summary = summarise(features, view.weights(features))
+                if self.normalization == "gatys":
+                    loss = _gatys(summary, targets[address], features.shape[2:].numel(), positions[address])
+                else:
+                    loss = self._distance(summary, targets[address])
+                total = total + weight * loss
+            return total
+
+        return BoundTerm(self.name, evaluate, frozenset(addresses))
+
+    def _distance(self, summary: Summary, target: Summary) -> Tensor:
+        total = summary.mean.new_zeros(())
+        for name in names_of(self.statistics):
+            distance = DISTANCES[name]  # type: ignore[index]
+            between = distance.between(summary, target).sum()
+            total = total + (between / distance.size(target) if self.normalization == "relative" else between)
+        return total
+
+    def _size(self, canvas: Size) -> Size:
+        height, width = self.image.shape[2:]
+        factor = self.scale * (canvas[0] * canvas[1] / (height * width)) ** 0.5
+        return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def _gatys(summary: Summary, target: Summary, positions: int, target_positions: int) -> Tensor:
+    difference = summary.second * positions - target.second * target_positions
+    channels = summary.mean.shape[1]
+    return difference.square().sum() / (4 * channels**2 * positions**2)

@@ -1,0 +1,1 @@
+"""The engine: canvases, augmentation, schedules, optimisers, the Plan, and the one loop."""

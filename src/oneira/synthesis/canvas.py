@@ -1,0 +1,136 @@
+"""Canvases: from parameters to a picture. A Canvas declares; its Surface holds the parameters while the loop runs."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from oneira.errors import PlanError
+from oneira.images import fit, resize
+
+Size = tuple[int, int]  # height, width
+Noise = Literal["white", "pink"]
+Carry = Literal["result", "detail"]
+
+
+class Surface(ABC):
+    """Parameters that are a picture, at one size."""
+
+    parameters: list[Tensor]
+
+    @abstractmethod
+    def image(self) -> Tensor:
+        """The picture (b, 3, h, w) that the parameters stand for, differentiable."""
+
+    @abstractmethod
+    def resized(self, size: Size, carry: Carry) -> "Surface":
+        """The same picture on a surface of another size."""
+
+    def constrain(self) -> None:
+        """Put the parameters back where they may be, in place; nothing for canvases that cannot leave."""
+
+
+class Canvas(ABC):
+    """A declaration of what is optimised: where it starts and how parameters become a picture."""
+
+    @abstractmethod
+    def size(self, long_side: int) -> Size:
+        """(height, width) in the canvas's proportions."""
+
+    @abstractmethod
+    def begin(self, size: Size, generator: torch.Generator, device: torch.device) -> Surface:
+        """A surface of `size` at the start of a run."""
+
+
+def pink_noise(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Noise whose amplitude falls as 1/frequency, as natural pictures' does; mean 0, deviation 1 per channel."""
+    height, width = shape[-2:]
+    spectrum = torch.fft.rfft2(torch.randn(shape, generator=generator))
+    frequency = spatial_frequencies(height, width)
+    noise = torch.fft.irfft2(spectrum / frequency.clamp(min=1 / max(height, width)), s=(height, width))
+    noise = noise - noise.mean((-2, -1), keepdim=True)
+    pink: Tensor = noise / noise.std((-2, -1), keepdim=True, unbiased=False).clamp(min=1e-12)
+    return pink
+
+
+def spatial_frequencies(height: int, width: int) -> Tensor:
+    """(h, w // 2 + 1): cycles per pixel of each coefficient of `rfft2`."""
+    return torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None, :])
+
+
+@dataclass(frozen=True)
+class Pixels(Canvas):
+    """The picture itself, value by value.
+
+    `start` (1, 3, h, w) gives the proportions, and the beginning unless `noise` is named; `spread` is the noise's
+    standard deviation around mid-grey. Values stay in [0, 1] where `clamp` is set and the optimiser allows it.
+    """
+
+    start: Tensor
+    noise: Noise | None = None
+    spread: float = 0.2
+    clamp: bool = True
+
+    def __post_init__(self) -> None:
+        if self.start.ndim != 4 or self.start.shape[1] != 3:
+            raise PlanError(f"a canvas starts from an image (1, 3, height, width), not {tuple(self.start.shape)}")
+
+    @classmethod
+    def of(cls, image: Tensor) -> "Pixels":
+        """Begin with `image` (1, 3, h, w)."""
+        return cls(image)
+
+    @classmethod
+    def grey(cls, height: int, width: int, noise: Noise | None = None) -> "Pixels":
+        """Begin with mid-grey, or with noise around it, in the proportions of `height` to `width`."""
+        return cls(torch.full((1, 3, height, width), 0.5), noise)
+
+    def size(self, long_side: int) -> Size:
+        """The start's proportions."""
+        return fit(self.start.shape[2], self.start.shape[3], long_side)
+
+    def begin(self, size: Size, generator: torch.Generator, device: torch.device) -> "PixelSurface":
+        """The start, resized, or noise."""
+        base = resize(self.start, size)
+        values = base
+        if self.noise is not None:
+            drawn = _noise(self.noise, tuple(base.shape), generator)
+            values = (0.5 + self.spread * drawn).clamp(0, 1)
+        return PixelSurface(self, base.to(device), values.to(device))
+
+
+def _noise(kind: Noise, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return torch.randn(shape, generator=generator) if kind == "white" else pink_noise(shape, generator)
+
+
+class PixelSurface(Surface):
+    """Pixels at one size, and beside them `base`, the start at this size."""
+
+    def __init__(self, canvas: Pixels, base: Tensor, values: Tensor) -> None:
+        self.canvas = canvas
+        self.base = base
+        # L-BFGS flattens what it optimises: keep it contiguous.
+        self.parameters = [values.detach().clone(memory_format=torch.contiguous_format).requires_grad_()]
+
+    def image(self) -> Tensor:
+        """The parameters are the picture."""
+        return self.parameters[0]
+
+    def resized(self, size: Size, carry: Carry) -> "PixelSurface":
+        """`result` resizes the picture; `detail` resizes only what was added to the base (google/deepdream)."""
+        now = self.parameters[0].detach()
+        base = resize(self.canvas.start.to(now.device), size)
+        # Resizing keeps to [0, 1]; detail lies in [-1, 1].
+        detail = 2 * resize((now - self.base + 1) / 2, size) - 1
+        values = resize(now, size) if carry == "result" else base + detail
+        surface = PixelSurface(self.canvas, base, values)
+        surface.constrain()
+        return surface
+
+    @torch.no_grad()
+    def constrain(self) -> None:
+        """Clamp to [0, 1]."""
+        if self.canvas.clamp:
+            self.parameters[0].clamp_(0, 1)

@@ -1,0 +1,48 @@
+"""The checkpoints of a picture in the making: where they lie, and which one to go on from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from oneira.checkpoints import read_checkpoint, write_checkpoint
+from oneira.errors import CheckpointError
+
+
+def checkpoint_of(output: Path) -> Path:
+    """Where the checkpoint of the picture `output` lies: beside it."""
+    return output.with_name(output.name + ".checkpoint")
+
+
+def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Write `state`; what was there becomes the one before. CheckpointError where the disk refuses."""
+    write_checkpoint(path, _before(path), state)
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Any], str | None]:
+    """The newest state that can be read, and a note if that is not the newest there is.
+
+    Raises CheckpointError where none can.
+    """
+    problems: list[str] = []
+    for candidate in (path, _before(path)):
+        if not candidate.exists():
+            continue
+        try:
+            state = read_checkpoint(candidate)
+        except CheckpointError as error:
+            problems.append(str(error))
+            continue
+        if candidate != path:
+            path.unlink(missing_ok=True)  # damaged: it must not take the place of the good one
+        return state, f"{path} is damaged: going on from the one before" if problems else None
+    raise CheckpointError("; ".join(problems) or f"there is no checkpoint {path} to go on from")
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Delete both, once the picture is safe."""
+    for candidate in (path, _before(path)):
+        candidate.unlink(missing_ok=True)
+
+
+def _before(path: Path) -> Path:
+    return path.with_name(path.name + ".before")

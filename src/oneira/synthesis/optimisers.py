@@ -1,0 +1,57 @@
+"""Optimisers by name, as declarations. All minimise."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from oneira.errors import PlanError, nearest
+
+OptimiserName = Literal["ascent", "sgd", "adam", "lecture-adam", "adagrad", "adadelta", "rmsprop", "lbfgs"]
+Builder = Callable[..., Optimizer]
+
+
+@dataclass(frozen=True)
+class OptimiserSpec:
+    """`name` of OPTIMISERS, learning `rate`, and the optimiser's own `options`, which override its defaults."""
+
+    name: str = "adam"
+    rate: float = 0.02
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        if self.name not in OPTIMISERS:
+            raise PlanError(f"unknown optimiser {self.name!r}{nearest(self.name, OPTIMISERS)}: {', '.join(OPTIMISERS)}")
+        if not self.rate > 0:
+            raise PlanError(f"the rate must be above 0, not {self.rate}")
+
+    @property
+    def searches(self) -> bool:
+        """Whether it compares one step with the next, so that the picture must not be clamped between them."""
+        return self.name == "lbfgs"
+
+    def build(self, parameters: Iterable[Tensor]) -> Optimizer:
+        """The torch optimiser over `parameters`."""
+        builder, defaults = OPTIMISERS[self.name]
+        return builder(list(parameters), lr=self.rate, **{**defaults, **self.options})
+
+
+# `ascent` is DeepDream's: plain steps along the shaped gradient of the activity (here: down its negative).
+# `lecture-adam` is Adam as the TensorFlow style-transfer tutorial sets it. L-BFGS takes one step per call, so that
+# each can be watched; its history is neural-style's.
+OPTIMISERS: Mapping[str, tuple[Builder, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "ascent": (torch.optim.SGD, {}),
+        "sgd": (torch.optim.SGD, {"momentum": 0.9}),
+        "adam": (torch.optim.Adam, {"betas": (0.9, 0.99), "fused": True}),
+        "lecture-adam": (torch.optim.Adam, {"betas": (0.99, 0.999), "eps": 1e-1, "fused": True}),
+        "adagrad": (torch.optim.Adagrad, {}),
+        "adadelta": (torch.optim.Adadelta, {}),
+        "rmsprop": (torch.optim.RMSprop, {}),
+        "lbfgs": (torch.optim.LBFGS, {"max_iter": 1, "history_size": 100, "line_search_fn": None}),
+    }
+)

@@ -1,0 +1,54 @@
+"""Which layers draw well, by backbone: the defaults where an option names none. Chosen by eye."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from oneira.errors import PlanError
+
+Layers = tuple[str, ...]
+
+VGG_STYLE: Layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+VGGS = ("vgg11", "vgg13", "vgg16", "vgg19", "vgg16-caffe", "vgg19-caffe")
+RESNETS = ("resnet18", "resnet50")
+SQUEEZENETS = ("squeezenet1_0", "squeezenet1_1")
+
+DREAM_LAYERS: Mapping[str, Layers] = MappingProxyType(
+    {
+        "pocket": ("relu4_2",),
+        "googlenet": ("inception_4c/output",),
+        "inception_v3": ("mixed3", "mixed5"),
+        "alexnet": ("relu4",),
+        **dict.fromkeys(VGGS, ("relu4_2",)),
+        **dict.fromkeys(RESNETS, ("layer3",)),
+        **dict.fromkeys(SQUEEZENETS, ("fire8",)),
+    }
+)
+STYLE_LAYERS: Mapping[str, Layers] = MappingProxyType(
+    {
+        "pocket": VGG_STYLE,
+        "googlenet": ("conv1/7x7_s2", "conv2/3x3", "inception_3a/output", "inception_3b/output", "inception_4a/output"),
+        "inception_v3": ("Conv2d_1a_3x3", "Conv2d_2b_3x3", "Conv2d_4a_3x3", "mixed0", "mixed3"),
+        "alexnet": ("relu1", "relu2", "relu3", "relu4", "relu5"),
+        **dict.fromkeys(VGGS, VGG_STYLE),
+        **dict.fromkeys(RESNETS, ("relu", "layer1", "layer2", "layer3")),
+        **dict.fromkeys(SQUEEZENETS, ("conv1", "fire2", "fire4", "fire6", "fire8")),
+    }
+)
+CONTENT_LAYERS: Mapping[str, Layers] = MappingProxyType(
+    {
+        "pocket": ("relu4_2",),
+        "googlenet": ("inception_4a/output",),
+        "inception_v3": ("mixed2",),
+        "alexnet": ("relu4",),
+        **dict.fromkeys(VGGS, ("relu4_2",)),
+        **dict.fromkeys(RESNETS, ("layer3",)),
+        **dict.fromkeys(SQUEEZENETS, ("fire6",)),
+    }
+)
+
+
+def layers_for(model: str, table: Mapping[str, Layers]) -> Layers:
+    """The layers of `table` for `model`; PlanError where nobody has chosen any."""
+    if model not in table:
+        raise PlanError(f"no layers are chosen for {model!r} here; name them (oneira models {model} lists them)")
+    return table[model]

@@ -1,0 +1,142 @@
+"""Other pooling and padding, against what torch itself computes."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.testing import assert_close
+
+from oneira.errors import PlanError
+from oneira.features.encoder import Encoder
+from oneira.features.variant import PaddedConv, Variant
+
+POOLS = {
+    "vgg": nn.MaxPool2d(2),
+    "squeezenet": nn.MaxPool2d(3, 2, ceil_mode=True),
+    "googlenet": nn.MaxPool2d(2, 2, ceil_mode=True),
+    "inside googlenet": nn.MaxPool2d(3, 1, 1, ceil_mode=True),
+    "resnet": nn.MaxPool2d(3, 2, 1),
+}
+
+
+def varied(module: nn.Module, **choices) -> nn.Module:
+    return Variant(**choices).apply(nn.Sequential(module))
+
+
+def windows(pool: nn.MaxPool2d, features: torch.Tensor) -> list[list[torch.Tensor]]:
+    """What `pool` sees at each place of its grid, (b, c, n): cut at the border."""
+    height, width = pool(features).shape[2:]
+    starts = [[i * pool.stride - pool.padding for i in range(size)] for size in (height, width)]
+    return [
+        [
+            features[:, :, max(y, 0) : y + pool.kernel_size, max(x, 0) : x + pool.kernel_size].flatten(2)
+            for x in starts[1]
+        ]
+        for y in starts[0]
+    ]
+
+
+@pytest.fixture
+def features(generator):
+    return torch.randn(2, 3, 9, 14, generator=generator).relu()
+
+
+@pytest.mark.parametrize("pool", POOLS.values(), ids=POOLS)
+def test_average_pooling_averages_what_lies_in_the_picture(pool, features):
+    expected = torch.stack([torch.stack([w.mean(2) for w in row], -1) for row in windows(pool, features)], -2)
+    assert_close(varied(pool, pooling="avg", gain=1.0)(features), expected)
+
+
+@pytest.mark.parametrize("pool", POOLS.values(), ids=POOLS)
+def test_l2_pooling_scales_windows_that_the_border_cuts(pool, features):
+    expected = torch.stack(
+        [
+            torch.stack([w.square().mean(2).sqrt() * pool.kernel_size for w in row], -1)
+            for row in windows(pool, features)
+        ],
+        -2,
+    )
+    assert_close(varied(pool, pooling="l2", gain=1.0)(features), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_l2_pooling_of_vgg_is_torchs(features):
+    ours, torchs = varied(nn.MaxPool2d(2), pooling="l2", gain=1.0)(features), nn.LPPool2d(2, 2)(features)
+    assert_close(ours, torchs, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("pooling", ["avg", "l2"])
+def test_the_gradient_is_finite_where_a_whole_window_is_zero(pooling):
+    features = torch.zeros(1, 1, 4, 4, requires_grad=True)
+    varied(nn.MaxPool2d(2), pooling=pooling)(features).sum().backward()
+    assert features.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(("pooling", "default"), [("max", 1.0), ("avg", 2.0), ("l2", 0.78)])
+def test_without_a_gain_the_scale_is_kept(pooling, default, features):
+    assert_close(
+        varied(nn.MaxPool2d(2), pooling=pooling)(features),
+        default * varied(nn.MaxPool2d(2), pooling=pooling, gain=1.0)(features),
+    )
+
+
+def test_a_gain_works_with_max_pooling_too(features):
+    pool = nn.MaxPool2d(3, 2, ceil_mode=True)
+    assert_close(varied(pool, gain=1.5)(features), 1.5 * pool(features))
+
+
+def test_what_is_not_asked_for_stays():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.MaxPool2d(2), nn.Conv2d(4, 4, 1))
+    before = list(network)
+    assert list(Variant().apply(network)) == before
+    assert isinstance(Variant(padding="reflect").apply(network)[0], PaddedConv)
+    assert list(network)[1:] == before[1:]
+
+
+@pytest.mark.parametrize("mode", ["replicate", "reflect"])
+@given(
+    kernel=st.sampled_from([(3, 3), (5, 5), (1, 7), (7, 1), (3, 5)]),
+    stride=st.integers(1, 3),
+    size=st.tuples(st.integers(8, 12), st.integers(8, 12)),
+)
+def test_padding_is_torchs(mode, kernel, stride, size):
+    amounts = (kernel[0] // 2, kernel[1] // 2)
+    oracle = nn.Conv2d(3, 4, kernel, stride, amounts, padding_mode=mode)
+    zeros = nn.Conv2d(3, 4, kernel, stride, amounts)
+    zeros.load_state_dict(oracle.state_dict())
+    features = torch.rand(1, 3, *size)
+    assert_close(varied(zeros, padding=mode)(features), oracle(features))
+
+
+def test_where_there_is_too_little_to_reflect_the_border_is_repeated():
+    conv = nn.Conv2d(3, 4, 5, padding=2)
+    features = torch.rand(1, 3, 2, 9)
+    assert_close(varied(conv, padding="reflect")(features), varied(conv, padding="replicate")(features))
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"pooling": "average"}, "unknown pooling 'average'.*: max, avg, l2"),
+        (
+            {"padding": "reflection"},
+            "unknown padding 'reflection'; did you mean 'reflect'.*: zeros, replicate, reflect",
+        ),
+        ({"gain": 0.0}, r"the gain of pooling is a positive number, not 0\.0"),
+        ({"gain": float("nan")}, "the gain of pooling is a positive number, not nan"),
+    ],
+)
+def test_what_there_is_not_is_refused(choices, message):
+    with pytest.raises(PlanError, match=message):
+        Variant(**choices)
+
+
+def test_the_encoder_runs_the_variant_it_was_given(mini_vgg):
+    image = torch.rand(1, 3, 16, 16)
+    layers = ["mini-vgg:relu1_1", "mini-vgg:pool1"]
+    relu, pool = Encoder(variant=Variant("avg"))(image, layers).values()
+    assert_close(pool, 2.0 * nn.functional.avg_pool2d(relu, 2))
+    plain, _ = Encoder()(image, layers).values()
+    replicated, _ = Encoder(variant=Variant(padding="replicate"))(image, layers).values()
+    assert_close(replicated[..., 1:-1, 1:-1], plain[..., 1:-1, 1:-1])
+    assert not torch.allclose(replicated, plain)

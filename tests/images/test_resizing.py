@@ -1,0 +1,93 @@
+"""Other sizes of the same picture."""
+
+import numpy as np
+import pytest
+import skimage.transform
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from oneira.images import fit, resize
+
+METHODS = ["bicubic", "area"]
+SIDES = st.integers(1, 40)
+
+
+@given(st.integers(1, 10_000), st.integers(1, 10_000), st.integers(1, 10_000))
+def test_a_fitted_size_has_the_long_side_and_nearly_the_shape(height, width, long_side):
+    fitted = fit(height, width, long_side)
+    assert max(fitted) == long_side
+    for side, was in zip(fitted, (height, width), strict=True):
+        assert side >= 1
+        assert abs(side - max(1, was * long_side / max(height, width))) <= 0.5
+
+
+@given(st.integers(1, 10_000), st.integers(1, 10_000))
+def test_fitting_to_what_is_already_there_changes_nothing(height, width):
+    assert fit(height, width, max(height, width)) == (height, width)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(SIDES, SIDES, SIDES, SIDES)
+def test_any_size_from_any_size_in_range(method, height, width, new_height, new_width):
+    image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(height * width))
+    resized = resize(image, (new_height, new_width), method=method)
+    assert resized.shape == (1, 3, new_height, new_width)
+    assert resized.min() >= 0
+    assert resized.max() <= 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(SIDES, SIDES, SIDES, SIDES, st.floats(0, 1, width=32))
+def test_a_flat_picture_stays_as_it_is(method, height, width, new_height, new_width, level):
+    resized = resize(torch.full((1, 1, height, width), level), (new_height, new_width), method=method)
+    assert_close(resized, torch.full_like(resized, level))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_extreme_shapes(method):
+    assert resize(torch.rand(1, 3, 1, 5000), (1, 100), method=method).shape == (1, 3, 1, 100)
+    assert resize(torch.rand(1, 3, 1, 1), (64, 48), method=method).shape == (1, 3, 64, 48)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_smaller_is_the_mean_of_what_falls_together_and_never_an_alias(method):
+    checks = (torch.arange(64)[:, None] + torch.arange(64)) % 2
+    resized = resize(checks.float().expand(1, 3, 64, 64), (8, 8), method=method)
+    assert_close(resized, torch.full((1, 3, 8, 8), 0.5), atol=0.01, rtol=0)
+
+
+def test_a_ramp_stays_a_ramp():
+    ramp = torch.linspace(0.1, 0.9, 33).expand(1, 1, 4, 33)
+    resized = resize(ramp, (8, 66))[0, 0, 0]
+    assert_close(resized.diff()[8:-8], torch.full((49,), 0.8 / 32 / 2), atol=1e-5, rtol=0)
+
+
+def test_area_as_in_scikit_image(generator):
+    image = torch.rand(1, 3, 24, 30, generator=generator)
+    expected = skimage.transform.downscale_local_mean(image[0].numpy(), (1, 4, 5))
+    assert_close(resize(image, (6, 6), method="area")[0].numpy(), expected, atol=1e-6, rtol=0)
+
+
+def test_a_mirrored_picture_gives_a_mirrored_result(image):
+    assert_close(resize(image.flip(-1), (13, 17)).flip(-1), resize(image, (13, 17)), atol=1e-6, rtol=0)
+
+
+def test_the_same_size_is_the_same_picture(image):
+    assert resize(image, (20, 28)) is image
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("method", METHODS)
+def test_kinds_of_floats_are_kept(image, method, dtype):
+    resized = resize(image.to(dtype), (7, 9), method=method)
+    assert resized.dtype == dtype
+    assert np.abs((resized.float() - resize(image, (7, 9), method=method)).numpy()).max() < 0.01
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_gradients_pass(image, method):
+    image = image.requires_grad_()
+    resize(image, (7, 9), method=method).sum().backward()
+    assert image.grad.abs().sum() > 0

@@ -1,0 +1,104 @@
+"""Laws of the summaries, and their distances against plain transcriptions of the formulas."""
+
+import pytest
+import scipy.linalg
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from oneira.objectives.statistics import DISTANCES, LONGEST_RUN, gram, summarise
+
+
+def activations(seed, batch=1, channels=5, height=7, width=9, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(batch, channels, height, width, generator=generator).relu().to(dtype)
+
+
+@given(st.integers(0, 1000), st.integers(-9, 9), st.integers(-9, 9))
+def test_a_gram_matrix_ignores_where_things_are(seed, dy, dx):
+    features = activations(seed)
+    assert_close(gram(features), gram(features.roll((dy, dx), (2, 3))))
+
+
+def test_a_gram_matrix_is_the_mean_of_products():
+    features = activations(0, batch=2)
+    b, c, h, w = features.shape
+    expected = torch.einsum("bihw,bjhw->bij", features, features) / (h * w)
+    assert_close(gram(features), expected)
+    assert gram(features).shape == (b, c, c)
+
+
+def test_a_picture_laid_beside_itself_has_the_same_summary():
+    features = activations(1)
+    once, twice = summarise(features), summarise(torch.cat([features, features], 3))
+    assert_close(once.mean, twice.mean)
+    assert_close(once.second, twice.second)
+
+
+@pytest.mark.parametrize("positions", [LONGEST_RUN - 1, LONGEST_RUN, 2 * LONGEST_RUN + 3])
+def test_half_precision_summaries_come_near_the_float64_ones(positions):
+    exact = torch.randn(1, 4, 1, positions, generator=torch.Generator().manual_seed(0)).relu().bfloat16()
+    summary = summarise(exact)
+    wide = exact.double().flatten(2)
+    assert summary.second.dtype == torch.float32
+    assert_close(summary.second.double(), wide @ wide.mT / positions, rtol=4e-3, atol=1e-4)
+    assert_close(summary.mean.double(), wide.mean(2), rtol=4e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_summaries_gradient_equals_finite_differences(weighted):
+    # float64 has the same path as float32 here: one product.
+    features = activations(2, batch=2, channels=3, height=3, width=4).double().requires_grad_()
+    weights = torch.rand(1, 1, 3, 4, dtype=torch.float64) if weighted else None
+
+    def both(x):
+        summary = summarise(x, weights)
+        return summary.mean.double(), summary.second.double()
+
+    assert torch.autograd.gradcheck(both, (features,))
+
+
+def test_gatys_closed_form_derivative_equals_autograd():
+    # Gatys et al. 2016, equation 6: dE/dF = F^T (G - A) / (N^2 M^2) where F > 0, else 0 (F is after a ReLU).
+    before = torch.randn(1, 4, 5, 6, generator=torch.Generator().manual_seed(3)).requires_grad_()
+    features = before.relu()
+    n, m = 4, 30
+    target = gram(activations(4, channels=4)) * m
+    flat = features.flatten(2)[0]
+    loss = ((flat @ flat.T - target[0]) ** 2).sum() / (4 * n**2 * m**2)
+    (by_autograd,) = torch.autograd.grad(loss, before)
+    difference = flat @ flat.T - target[0]
+    closed = (flat.T @ difference).T / (n**2 * m**2) * (flat > 0)
+    assert_close(by_autograd.flatten(2)[0], closed.detach())
+
+
+@pytest.mark.parametrize("name", DISTANCES)
+def test_a_summary_is_at_no_distance_from_itself_and_at_some_from_others(name):
+    one, other = summarise(activations(5)), summarise(activations(6, height=11))
+    assert DISTANCES[name].between(one, one).item() == pytest.approx(0, abs=1e-5)
+    assert DISTANCES[name].between(one, other).item() > 1e-4
+
+
+def test_moments_are_means_and_deviations():
+    one, other = activations(7), activations(8)
+    expected = (one.mean((2, 3)) - other.mean((2, 3))).square().mean() + (
+        one.std((2, 3), unbiased=False) - other.std((2, 3), unbiased=False)
+    ).square().mean()
+    assert_close(DISTANCES["moments"].between(summarise(one), summarise(other))[0], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_wasserstein_equals_the_formula_with_scipys_matrix_root():
+    one, other = summarise(activations(9)), summarise(activations(10))
+    a, b = (s.covariance[0].double().numpy() for s in (one, other))
+    root = scipy.linalg.sqrtm(b)
+    crossed = scipy.linalg.sqrtm(root @ a @ root).real
+    expected = (one.mean - other.mean).square().mean().item() + (a + b - 2 * crossed).trace() / len(a)
+    assert DISTANCES["wasserstein"].between(one, other).item() == pytest.approx(expected, rel=1e-3)
+
+
+def test_wassersteins_gradient_is_finite_where_eigenvalues_coincide():
+    features = torch.zeros(1, 4, 6, 6, requires_grad=True)
+    summary = summarise(features + torch.eye(4).repeat(1, 9).view(1, 4, 6, 6))
+    DISTANCES["wasserstein"].between(summary, summarise(activations(11, channels=4))).sum().backward()
+    assert features.grad.isfinite().all()

@@ -1,0 +1,258 @@
+"""Laws of terms: what they measure, how they add up, where they act."""
+
+import pytest
+import torch
+from networks import TINY, tiny_network
+from torch.testing import assert_close
+
+from oneira.errors import AddressError, PlanError
+from oneira.features.encoder import Encoder
+from oneira.features.preprocessing import IMAGENET
+from oneira.objectives import (
+    AlphaNorm,
+    BoundObjective,
+    Channel,
+    Content,
+    Direction,
+    Dream,
+    Masked,
+    Neuron,
+    Style,
+    TotalVariation,
+)
+
+LAYERS = (f"{TINY}:relu1", f"{TINY}:relu3")
+SIZE = (20, 28)
+
+
+@pytest.fixture
+def encoder():
+    return Encoder()
+
+
+@pytest.fixture
+def other():
+    return torch.rand(1, 3, 17, 13, generator=torch.Generator().manual_seed(9))
+
+
+def loss_of(term, image, encoder):
+    return BoundObjective(term, encoder, tuple(image.shape[2:]))(image).total
+
+
+def features_of(image, layer):
+    features = IMAGENET(image)
+    for name, module in tiny_network().named_children():
+        features = module(features)
+        if name == layer:
+            return features
+    raise AssertionError(layer)
+
+
+def test_a_picture_has_its_own_content_and_style(image, encoder):
+    for normalization in ("average", "relative", "gatys"):
+        assert loss_of(Content(image, LAYERS, normalization), image, encoder) == 0
+        style = loss_of(Style(image, LAYERS, "gram", normalization), image, encoder)
+        assert style.item() == pytest.approx(0, abs=1e-8)
+
+
+def test_content_is_the_mean_squared_difference(image, other, encoder):
+    theirs = torch.rand_like(image)
+    expected = (features_of(image, "relu3") - features_of(theirs, "relu3")).square().mean()
+    assert_close(loss_of(Content(theirs, f"{TINY}:relu3"), image, encoder), expected)
+    halved_sum = loss_of(Content(theirs, f"{TINY}:relu3", "gatys"), image, encoder)
+    assert_close(halved_sum, (features_of(image, "relu3") - features_of(theirs, "relu3")).square().sum() / 2)
+
+
+def test_style_with_gatys_normalization_is_equation_4(image, encoder):
+    theirs = torch.rand_like(image)
+    total = torch.zeros(())
+    for layer in ("relu1", "relu3"):
+        f, a = (features_of(x, layer).flatten(2)[0] for x in (image, theirs))
+        n, m = f.shape
+        total = total + 0.5 * ((f @ f.T - a @ a.T) ** 2).sum() / (4 * n**2 * m**2)
+    assert_close(loss_of(Style(theirs, LAYERS, "gram", "gatys"), image, encoder), total)
+
+
+def test_relative_losses_do_not_change_when_a_layer_is_louder(image, encoder):
+    from oneira import register_backbone
+
+    loud = tiny_network()
+    with torch.no_grad():
+        loud.conv3.weight.mul_(5)
+        loud.conv3.bias.mul_(5)
+    register_backbone("loud", loud)
+    theirs = torch.rand_like(image)
+    for make in (
+        lambda name: Content(theirs, f"{name}:relu3", "relative"),
+        lambda name: Style(theirs, f"{name}:relu3", ("gram", "moments"), "relative"),
+    ):
+        assert_close(loss_of(make("loud"), image, encoder), loss_of(make(TINY), image, encoder), rtol=1e-3, atol=1e-6)
+
+
+def test_statistics_add_up(image, other, encoder):
+    both = loss_of(Style(other, LAYERS, ("gram", "moments")), image, encoder)
+    each = [loss_of(Style(other, LAYERS, s), image, encoder) for s in ("gram", "moments")]
+    assert_close(both, sum(each))
+
+
+@pytest.mark.parametrize(
+    ("term", "expected"),
+    [
+        (Dream(LAYERS[1]), lambda f: -f.square().mean() / 2),
+        (Dream(LAYERS[1], "mean"), lambda f: -f.mean()),
+        (Channel(LAYERS[1], 2), lambda f: -f[:, 2].mean()),
+        (Channel(LAYERS[1], (2, 4)), lambda f: -f[:, [2, 4]].mean()),
+        (Neuron(LAYERS[1], 1, 3, 5), lambda f: -f[0, 1, 3, 5]),
+        (Neuron(LAYERS[1], 1), lambda f: -f[0, 1, 5, 7]),
+        (Direction(LAYERS[1], torch.tensor([3.0, 4, 0, 0, 0, 0])), lambda f: -(0.6 * f[:, 0] + 0.8 * f[:, 1]).mean()),
+    ],
+)
+def test_activity_is_what_its_formula_says(term, expected, image, encoder):
+    assert_close(loss_of(term, image, encoder), expected(features_of(image, "relu3")))
+
+
+def test_the_gradient_of_an_l2_dream_is_the_activation_itself(image):
+    # google/deepdream: "objective_L2: dst.diff[:] = dst.data", up to the averaging over positions.
+    features = features_of(image, "relu3").detach().requires_grad_()
+    (-features.square().mean() / 2).backward()
+    assert_close(-features.grad * features.numel(), features.detach())
+
+
+def test_terms_add_scale_and_negate(image, other, encoder):
+    style, content = Style(other, LAYERS), Content(torch.rand_like(image), LAYERS)
+    s, c = loss_of(style, image, encoder), loss_of(content, image, encoder)
+    assert_close(loss_of(2 * style + content * 0.5, image, encoder), 2 * s + 0.5 * c)
+    assert_close(loss_of(style - content, image, encoder), s - c)
+    assert_close(loss_of(-(style + content), image, encoder), -s - c)
+    assert_close(loss_of(3 * (style + 2 * content), image, encoder), 3 * s + 6 * c)
+
+
+def test_every_term_reports_its_own_loss_under_its_own_name(image, other, encoder):
+    objective = 2 * Style(other, LAYERS) + Style(image, LAYERS) + 0.1 * TotalVariation()
+    losses = BoundObjective(objective, encoder, SIZE)(image)
+    assert list(losses.by_term) == ["style", "style.2", "tv"]
+    assert_close(losses.by_term["style"], loss_of(Style(other, LAYERS), image, encoder))
+
+
+def test_the_gradient_reaches_the_picture_as_float64_finite_differences_say(image, other):
+    term = (
+        Style(other.double(), LAYERS, ("gram", "moments")) + Content(torch.rand(1, 3, 6, 8), LAYERS) - Dream(LAYERS[0])
+    )
+    bound = BoundObjective(term, Encoder(precision=torch.float64), (6, 8))
+    picture = torch.rand(
+        1, 3, 6, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1), requires_grad=True
+    )
+    loss = bound(picture).total
+    (gradient,) = torch.autograd.grad(loss, picture)
+    direction = torch.randn(picture.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    direction /= direction.norm()
+    reach = 1e-3
+    with torch.no_grad():
+        slope = (bound(picture + reach * direction).total - bound(picture - reach * direction).total) / (2 * reach)
+    # Terms sum in float32, which the tolerance allows for.
+    assert slope.item() == pytest.approx((gradient * direction).sum().item(), rel=2e-2, abs=1e-5)
+
+
+def test_total_variation_of_beta_2_is_mahendrans_and_of_l1_is_neural_styles(image, encoder):
+    x = image[0]
+    right, down = x[:, :-1, 1:] - x[:, :-1, :-1], x[:, 1:, :-1] - x[:, :-1, :-1]
+    assert_close(loss_of(TotalVariation(), image, encoder), (right**2 + down**2).mean())
+    assert_close(loss_of(TotalVariation(beta=3.0), image, encoder), ((right**2 + down**2) ** 1.5).mean())
+    assert_close(loss_of(TotalVariation(form="l1"), image, encoder), (right.abs() + down.abs()).mean())
+    assert loss_of(TotalVariation(), torch.full((1, 3, 4, 4), 0.3), encoder) == 0
+
+
+def test_restraints_are_finite_on_one_colour_and_on_one_pixel(encoder):
+    for shape in ((1, 3, 4, 4), (1, 3, 1, 1), (1, 3, 1, 9)):
+        picture = torch.full(shape, 0.5, requires_grad=True)
+        loss = loss_of(TotalVariation(beta=1.0) + AlphaNorm(), picture, encoder)
+        loss.backward()
+        assert loss.isfinite()
+        assert picture.grad.isfinite().all()
+
+
+def test_the_alpha_norm_is_the_mean_power(image, encoder):
+    assert_close(loss_of(AlphaNorm(4.0), image, encoder), ((image - 0.5) ** 4).mean())
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        lambda other, image: Style(other, LAYERS, ("gram", "moments")),
+        lambda other, image: Content(torch.zeros_like(image), LAYERS),
+        lambda other, image: Dream(LAYERS),
+        lambda other, image: TotalVariation(),
+    ],
+)
+def test_a_mask_confines_a_term_to_its_region(term, image, other, encoder):
+    mask = torch.zeros(1, 1, *SIZE)
+    mask[..., :10] = 1
+    picture = image.clone().requires_grad_()
+    loss_of(Masked(mask, term(other, image)), picture, encoder).backward()
+    reach = 10 + 6  # the mask, and as far as three convolutions and a pool see
+    assert picture.grad[..., reach:].abs().max() == 0
+    assert picture.grad[..., :8].abs().max() > 0
+
+
+def test_a_white_mask_changes_nothing(image, other, encoder):
+    term = Style(other, LAYERS, ("gram", "moments")) + Dream(LAYERS)
+    white = torch.ones(1, 1, *SIZE)
+    assert_close(loss_of(Masked(white, term), image, encoder), loss_of(term, image, encoder))
+
+
+def test_a_masked_term_does_not_depend_on_the_masks_area_where_the_picture_repeats(encoder):
+    tile = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(4))
+    picture = tile.repeat(1, 1, 4, 8)
+    narrow, wide = torch.zeros(1, 1, 32, 64), torch.zeros(1, 1, 32, 64)
+    narrow[..., 8:24, 16:32] = 1
+    wide[..., 8:24, 16:48] = 1
+    losses = [loss_of(Masked(mask, Dream(LAYERS[1])), picture, encoder) for mask in (narrow, wide)]
+    assert_close(losses[0], losses[1])
+
+
+def test_aligned_terms_see_the_picture_before_it_is_moved(image, other, encoder):
+    bound = BoundObjective(Content(image, LAYERS) + Dream(LAYERS[0]), encoder, SIZE)
+    seen = []
+
+    def move(picture):
+        seen.append(1)
+        return torch.zeros_like(picture)
+
+    losses = bound(image, move)
+    assert losses.by_term["content"] == 0
+    assert_close(losses.by_term["dream"], loss_of(Dream(LAYERS[0]), torch.zeros_like(image), encoder))
+    assert seen == [1]
+
+
+def test_a_batch_is_a_sum_over_its_pictures(image, encoder):
+    flipped = image.flip(3)
+    for term in (Dream(LAYERS), Style(image, LAYERS), TotalVariation(), Channel(LAYERS[1], 0)):
+        together = loss_of(term, torch.cat([image, flipped]), encoder)
+        assert_close(together, loss_of(term, image, encoder) + loss_of(term, flipped, encoder))
+
+
+@pytest.mark.parametrize(
+    ("term", "error", "says"),
+    [
+        (lambda: Channel(LAYERS[1], 6), AddressError, "channels 0 to 5, not 6"),
+        (lambda: Neuron(LAYERS[1], 0, 99, 0), AddressError, "outside"),
+        (lambda: Direction(LAYERS[1], torch.ones(5)), PlanError, "6 numbers, not 5"),
+        (lambda: Dream(()), PlanError, "no layer"),
+        (lambda: Dream(f"{TINY}:relu4"), AddressError, "relu"),
+    ],
+)
+def test_what_is_not_there_is_told_in_one_line(term, error, says, image, encoder):
+    with pytest.raises(error, match=says) as caught:
+        loss_of(term(), image, encoder)
+    assert "\n" not in str(caught.value)
+
+
+def test_declarations_that_contradict_themselves_are_refused(image):
+    with pytest.raises(PlanError, match="Gram"):
+        Style(image, LAYERS, ("gram", "moments"), "gatys")
+    with pytest.raises(PlanError, match="as many weights"):
+        Style(image, LAYERS, weights=(1.0,))
+    with pytest.raises(PlanError, match="black everywhere"):
+        Masked(torch.zeros(1, 1, 4, 4), TotalVariation())
+    with pytest.raises(PlanError, match="a mask is"):
+        Masked(torch.ones(4, 4), TotalVariation())

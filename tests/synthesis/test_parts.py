@@ -1,0 +1,130 @@
+"""Laws of schedules, shapings, augmentations and canvases."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from oneira.synthesis.augmentation import Chain, Jitter, Pad, Rotate, Scale
+from oneira.synthesis.canvas import Pixels, pink_noise
+from oneira.synthesis.fourier import Fourier
+from oneira.synthesis.optimisers import OptimiserSpec
+from oneira.synthesis.schedules import octaves
+from oneira.synthesis.shaping import LaplacianPyramid, MeanAbs, Std
+
+
+@given(st.integers(20, 4000), st.integers(1, 8), st.floats(1.05, 3))
+def test_octaves_grow_by_their_ratio_up_to_the_largest(largest, count, ratio):
+    sizes = [scale.size for scale in octaves(largest, count=count, ratio=ratio).scales]
+    assert sizes[-1] == largest
+    assert len(sizes) == count
+    assert sizes == sorted(sizes)
+    for index, size in enumerate(reversed(sizes)):
+        assert abs(size - max(1, largest / ratio**index)) <= 0.5
+
+
+@given(st.integers(20, 4000), st.integers(10, 500), st.floats(1.05, 3))
+def test_octaves_named_by_their_smallest_stay_above_it(largest, smallest, ratio):
+    sizes = [scale.size for scale in octaves(largest, smallest=smallest, ratio=ratio).scales]
+    assert sizes[-1] == largest
+    assert sizes[0] >= min(smallest - 1, largest)
+    assert largest / ratio ** len(sizes) < smallest * 1.001
+
+
+def test_steps_may_differ_from_size_to_size_and_the_last_number_stays():
+    assert [s.steps for s in octaves(100, count=4, steps=(9, 5)).scales] == [9, 5, 5, 5]
+
+
+def test_shaped_gradients_have_unit_size_picture_by_picture(generator):
+    gradient = torch.randn(2, 3, 17, 23, generator=generator) * torch.tensor([1e-6, 50.0])[:, None, None, None]
+    assert_close(MeanAbs()(gradient).abs().mean((1, 2, 3)), torch.ones(2))
+    assert_close(Std()(gradient).std((1, 2, 3), unbiased=False), torch.ones(2))
+
+
+@pytest.mark.parametrize("shaping", [MeanAbs(), Std(), LaplacianPyramid()])
+def test_no_gradient_stays_no_gradient(shaping):
+    assert shaping(torch.zeros(1, 3, 9, 9)).abs().max() == 0
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 5))
+def test_the_laplacian_pyramid_takes_any_size_and_ignores_scale(height, width, levels):
+    gradient = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
+    shaped = LaplacianPyramid(levels)(gradient)
+    assert shaped.shape == gradient.shape
+    assert shaped.isfinite().all()
+    assert_close(LaplacianPyramid(levels)(gradient * 1000), shaped, rtol=1e-3, atol=1e-3)
+
+
+def test_the_laplacian_pyramid_lifts_what_is_coarse(generator):
+    # A gradient with a weak wave across the whole picture under strong noise: the pyramid brings the wave up.
+    wave = torch.linspace(0, 6.28, 64).sin().expand(1, 3, 64, 64)
+    gradient = 0.05 * wave + torch.randn(1, 3, 64, 64, generator=generator)
+
+    def share(g):
+        return (g * wave).mean().abs() / g.std()
+
+    assert share(LaplacianPyramid(4)(gradient)) > 3 * share(gradient)
+
+
+def test_jitter_rolls_and_nothing_else(image, generator):
+    moved = Jitter(5)(image, generator)
+    assert_close(moved.flatten(2).sort(2).values, image.flatten(2).sort(2).values)
+    assert not torch.equal(moved, image)
+
+
+def test_a_turn_by_nothing_and_a_scale_by_one_leave_the_picture(image, generator):
+    assert_close(Rotate(0.0)(image, generator), image, atol=1e-5, rtol=0)
+    assert_close(Scale(1.0, 1.0)(image, generator), image)
+
+
+def test_a_small_turn_moves_a_point_along_its_circle(generator):
+    picture = torch.zeros(1, 3, 41, 81)
+    picture[..., 20, 70] = 1  # 30 px to the right of the middle
+    turned = Rotate(20.0)(picture, generator)[0, 0]
+    y, x = divmod(int(turned.argmax()), 81)
+    assert ((y - 20) ** 2 + (x - 40) ** 2) ** 0.5 == pytest.approx(30, abs=1)
+
+
+def test_augmentations_chain_and_pass_gradients(image, generator):
+    picture = image.clone().requires_grad_()
+    result = Chain((Pad(4), Jitter(3), Scale(), Rotate()))(picture, generator)
+    assert min(result.shape[2:]) >= 20
+    result.sum().backward()
+    assert picture.grad.abs().mean() > 0
+
+
+def test_pink_noise_has_a_falling_spectrum_and_unit_deviation(generator):
+    noise = pink_noise((1, 3, 128, 128), generator)
+    assert_close(noise.std((2, 3), unbiased=False), torch.ones(1, 3))
+    spectrum = torch.fft.rfft2(noise).abs()[0].mean(0)
+    assert spectrum[1:9, 1:9].mean() > 5 * spectrum[40:60, 40:60].mean()
+
+
+@given(st.integers(2, 33), st.integers(2, 33), st.booleans())
+def test_a_fourier_canvas_shows_the_picture_it_began_with(height, width, decorrelate):
+    image = 0.1 + 0.8 * torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
+    canvas = Fourier(height=height, width=width, start=image, decorrelate=decorrelate)
+    surface = canvas.begin((height, width), torch.Generator(), torch.device("cpu"))
+    assert_close(surface.image(), image, atol=2e-3, rtol=0)
+
+
+def test_a_fourier_canvas_begins_near_grey_whatever_its_size(generator):
+    for side in (32, 128):
+        picture = Fourier(height=side, width=side).begin((side, side), generator, torch.device("cpu")).image()
+        assert_close(picture.mean(), torch.tensor(0.5), atol=0.05, rtol=0)
+        assert 0.001 < picture.std() < 0.1
+
+
+def test_noise_canvases_have_the_proportions_asked_for(generator):
+    canvas = Pixels.grey(30, 60, "white")
+    assert canvas.size(100) == (50, 100)
+    picture = canvas.begin((50, 100), generator, torch.device("cpu")).image()
+    assert picture.shape == (1, 3, 50, 100)
+    assert picture.std() > 0.1
+
+
+def test_the_lectures_adam_has_the_lectures_numbers():
+    optimiser = OptimiserSpec("lecture-adam", 0.02).build([torch.zeros(2, requires_grad=True)])
+    group = optimiser.param_groups[0]
+    assert (group["lr"], group["betas"][0], group["eps"]) == (0.02, 0.99, 1e-1)
