@@ -7,7 +7,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 .PHONY: demo test check format bench clean
 
 demo: $(VENV)/.installed
-	@$(BIN)/python -m oneira demo --output demo
+	@mkdir -p demo
+	@$(BIN)/oneira dream sample:rocket --size 512 --offline -o demo/dream.png
+	@$(BIN)/oneira style sample:cat sample:night_wind --size 512 --offline -o demo/style.png
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest

@@ -48,6 +48,15 @@ def test_average_pooling_averages_what_lies_in_the_picture(pool, features):
     assert_close(varied(pool, pooling="avg", gain=1.0)(features), expected)
 
 
+@pytest.mark.parametrize("size", [(8, 12), (9, 12), (8, 13), (9, 13)])
+def test_the_gradient_of_average_pooling_is_torchs(size, generator):
+    ours = torch.randn(2, 3, *size, generator=generator).requires_grad_()
+    torchs = ours.detach().clone().requires_grad_()
+    varied(nn.MaxPool2d(2), pooling="avg", gain=1.5)(ours).square().sum().backward()
+    (1.5 * nn.functional.avg_pool2d(torchs, 2)).square().sum().backward()
+    assert_close(ours.grad, torchs.grad)
+
+
 @pytest.mark.parametrize("pool", POOLS.values(), ids=POOLS)
 def test_l2_pooling_scales_windows_that_the_border_cuts(pool, features):
     expected = torch.stack(

@@ -19,6 +19,7 @@ from oneira.objectives import (
     Neuron,
     Style,
     TotalVariation,
+    View,
 )
 
 LAYERS = (f"{TINY}:relu1", f"{TINY}:relu3")
@@ -155,11 +156,19 @@ def test_the_gradient_reaches_the_picture_as_float64_finite_differences_say(imag
 
 def test_total_variation_of_beta_2_is_mahendrans_and_of_l1_is_neural_styles(image, encoder):
     x = image[0]
-    right, down = x[:, :-1, 1:] - x[:, :-1, :-1], x[:, 1:, :-1] - x[:, :-1, :-1]
+    padded = torch.nn.functional.pad(image, (0, 1, 0, 1), mode="replicate")[0]
+    right, down = padded[:, :-1, 1:] - x, padded[:, 1:, :-1] - x
     assert_close(loss_of(TotalVariation(), image, encoder), (right**2 + down**2).mean())
     assert_close(loss_of(TotalVariation(beta=3.0), image, encoder), ((right**2 + down**2) ** 1.5).mean())
     assert_close(loss_of(TotalVariation(form="l1"), image, encoder), (right.abs() + down.abs()).mean())
     assert loss_of(TotalVariation(), torch.full((1, 3, 4, 4), 0.3), encoder) == 0
+
+
+def test_the_gradient_of_total_variation_equals_finite_differences(encoder):
+    picture = torch.rand(1, 3, 4, 5, dtype=torch.float64, requires_grad=True)
+    for term in (TotalVariation(), TotalVariation(beta=1.5), TotalVariation(form="l1")):
+        bound = term.bind(encoder, (4, 5))
+        assert torch.autograd.gradcheck(lambda x, b=bound: b.evaluate(View(x, {})), (picture,), atol=1e-4)
 
 
 def test_restraints_are_finite_on_one_colour_and_on_one_pixel(encoder):

@@ -31,8 +31,6 @@ class TotalVariation(Term):
         return BoundTerm(self.name, self._evaluate, aligned=True)
 
     def _evaluate(self, view: View) -> Tensor:
-        if min(view.image.shape[2:]) < 2:  # one pixel high or wide: it has no neighbours both ways
-            return view.image.sum() * 0.0
         right, down = _Differences.apply(view.image)  # type: ignore[no-untyped-call]
         if self.form == "l1":
             variation = right.abs() + down.abs()
@@ -47,25 +45,27 @@ class TotalVariation(Term):
 
 
 class _Differences(torch.autograd.Function):
-    """(b, c, h, w) -> what each pixel lacks to its right and lower neighbour, twice (b, c, h - 1, w - 1).
+    """(b, c, h, w) -> what each pixel lacks to its right and to its lower neighbour, twice (b, c, h, w).
 
-    The gradient of slices, as autograd has it, is a picture of zeros for each slice, and their sum.
+    The border repeats itself beyond, so that the last row and column are held to the others too. The gradient of
+    slices, as autograd has it, is a picture of zeros for each slice, and their sum.
     """
 
     @staticmethod
     def forward(ctx: Any, image: Tensor) -> tuple[Tensor, Tensor]:
-        ctx.shape = image.shape
-        here = image[..., :-1, :-1]
-        return image[..., :-1, 1:] - here, image[..., 1:, :-1] - here
+        right, down = torch.zeros_like(image), torch.zeros_like(image)
+        torch.sub(image[..., 1:], image[..., :-1], out=right[..., :-1])
+        torch.sub(image[..., 1:, :], image[..., :-1, :], out=down[..., :-1, :])
+        return right, down
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         right, down = gradients
-        by_image = right.new_zeros(ctx.shape)
-        by_image[..., :-1, 1:] = right
-        by_image[..., 1:, :-1] += down
-        by_image[..., :-1, :-1] -= right
-        by_image[..., :-1, :-1] -= down
+        by_image = torch.zeros_like(right)
+        by_image[..., 1:] += right[..., :-1]
+        by_image[..., :-1] -= right[..., :-1]
+        by_image[..., 1:, :] += down[..., :-1, :]
+        by_image[..., :-1, :] -= down[..., :-1, :]
         return by_image
 
 

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Literal
 import torch
 from pydantic import Field
 
-from oneira.errors import PlanError
 from oneira.features.variant import Padding, Pooling, Variant
 from oneira.objectives import Content, Term, TotalVariation
 from oneira.objectives import Style as StyleTerm
@@ -78,8 +77,8 @@ class Style(Technique):
         None, gt=0, description="factor behind each pool (default: keeps activations' scale)"
     )
     padding: Padding = Field("zeros", description="what the network sees beyond the picture's border")
-    optimiser: OptimiserName = Field("adam", description="how the picture descends")
-    rate: float = Field(0.03, gt=0, description="the optimiser's learning rate")
+    optimiser: OptimiserName = Field("lbfgs", description="how the picture descends")
+    rate: float = Field(1.0, gt=0, description="the optimiser's learning rate")
     start: Literal["content", "grey", "white", "pink"] = Field(
         "content", description="what to begin with: the content, mid-grey, white noise or 1/f (pink) noise"
     )
@@ -88,10 +87,12 @@ class Style(Technique):
     )
     ratio: float = Field(2**0.5, gt=1, le=4, description="factor from one size to the next")
     steps: tuple[int, ...] = Field(
-        (80,), description="steps at each size; repeated: one number per size, the last stays"
+        (60, 60, 50, 50, 40),
+        min_length=1,
+        description="steps at each size; repeated: one number per size, the last stays",
     )
     averaging: float = Field(
-        0.95, ge=0, lt=1, description="decay of the average over iterates, which is the result; 0: none"
+        0.0, ge=0, lt=1, description="decay of the average over iterates, which is the result; 0: none"
     )
 
     def plan(self) -> Plan:
@@ -110,8 +111,6 @@ class Style(Technique):
             objective = objective + self.content_weight * Content(content, layers, self.normalization)
         if self.smoothness:
             objective = objective + self.smoothness * TotalVariation()
-        if not self.steps:
-            raise PlanError("--steps needs at least one number")
         return Plan(
             self._canvas(content),
             objective,

@@ -1,0 +1,90 @@
+"""What the documents show is run: Python as it stands, commands at small sizes."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+from oneira.cli.main import main
+from oneira.images import load, resize, sample, save
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "docs/pocket.md")]
+# Shown at the size that users want; run at one that takes a second. Nothing else about a command is changed.
+SMALL = {
+    "dream": ["--size", "48", "--octaves", "2", "--steps", "1"],
+    "style": ["--size", "48", "--smallest", "48", "--steps", "2"],
+    "train": ["--phases", "16x1", "--batch", "4"],
+    "bench": ["--size", "48", "--rounds", "1", "--model", "pocket"],
+}
+
+
+def blocks(document, language):
+    return re.findall(rf"```{language}\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def shown_commands():
+    for document in DOCUMENTS:
+        for block in blocks(document, "console"):
+            for line in block.splitlines():
+                if line.startswith("$ oneira "):
+                    yield line.removeprefix("$ oneira ")
+
+
+def reduced(command):
+    """The command with the options of SMALL in place of its own of those names."""
+    words = shlex.split(command)
+    small = SMALL.get(words[0], [])
+    for option in small[::2]:
+        while option in words:
+            at = words.index(option)
+            del words[at : at + 2]
+    return [*words, *small]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where the documents' pictures lie: cat.jpg, sky.jpg, starry_night.jpg, a run and two folders of class folders."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ONEIRA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("ONEIRA_WEIGHTS", raising=False)
+    for name, source in (("cat", "cat"), ("sky", "rocket"), ("starry_night", "night_wind")):
+        save(f"{name}.jpg", resize(load(sample(source)), (36, 48)))
+    generator = torch.Generator().manual_seed(0)
+    for part in ("train", "validation"):
+        for kind in ("red", "blue"):
+            place = tmp_path / "photos" / part / kind
+            place.mkdir(parents=True)
+            for index in range(6):
+                save(place / f"{index}.png", torch.rand(1, 3, 16, 16, generator=generator))
+    return tmp_path
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_the_python_in_a_document_runs(document, folder, capsys):
+    names = {}
+    for block in blocks(document, "python"):
+        exec(compile(block, str(document), "exec"), names)
+
+
+NEEDS_WEIGHTS = ("google", "vgg19", "squeezenet")
+
+
+@pytest.mark.parametrize("command", sorted(set(shown_commands())))
+def test_a_command_in_a_document_runs(command, folder, capsys):
+    words = reduced(command)
+    if words[0] == "recipe" or words[0] == "rerun":
+        assert main(["style", "cat.jpg", "starry_night.jpg", "-o", "cat-style.png", *SMALL["style"], "-q"]) == 0
+    if "--evaluate" in words:
+        pytest.skip("needs the validation data of Tiny ImageNet, which is not shipped")
+    if "--resume" in words:
+        assert main([*words[: words.index("--resume")], "--size", "48"]) == 0
+        return  # a finished run leaves nothing to resume; resuming is tested with the commands
+    makes_a_picture = words[0] in ("dream", "style")
+    if makes_a_picture and any(name in command for name in NEEDS_WEIGHTS):
+        assert main([*words, "--offline"]) == 1
+        assert "pocket" in capsys.readouterr().err  # which needs none
+        return
+    assert main(words) == 0
