@@ -265,3 +265,16 @@ def test_declarations_that_contradict_themselves_are_refused(image):
         Masked(torch.zeros(1, 1, 4, 4), TotalVariation())
     with pytest.raises(PlanError, match="a mask is"):
         Masked(torch.ones(4, 4), TotalVariation())
+
+
+def test_a_mask_moves_with_the_picture(image, encoder):
+    # Rolling the whole world, picture and mask together, changes nothing about a mean over the mask.
+    mask = torch.zeros(1, 1, *SIZE)
+    mask[..., 6:14, 8:18] = 1
+    picture = torch.full_like(image, 0.5)
+    picture[..., 8:12, 10:16] = image[..., 8:12, 10:16]
+    term = Masked(mask, Dream(LAYERS[0]))
+    bound = BoundObjective(term, encoder, SIZE)
+    still = bound(picture).total
+    assert_close(bound(picture, lambda x: x.roll((3, -4), (2, 3))).total, still)
+    assert not torch.isclose(bound(picture, lambda x: x.roll((9, -9), (2, 3)) if x.shape[1] == 3 else x).total, still)

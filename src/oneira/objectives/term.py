@@ -7,7 +7,7 @@ sum over its pictures, so that each picture's gradient is its own.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,17 +21,27 @@ Size = tuple[int, int]  # height, width
 
 @dataclass(frozen=True)
 class View:
-    """What a bound term looks at: the image (b, 3, h, w), activations by address, and where it may look."""
+    """What a bound term looks at: the image (b, 3, h, w), activations by address, and where it may look.
+
+    `moved` is what the image went through on its way here (None: nothing); masks go through the same.
+    """
 
     image: Tensor
     activations: Mapping[Address, Tensor]
     mask: Tensor | None = None
+    moved: Callable[[Tensor], Tensor] | None = None
+
+    def through(self, mask: Tensor) -> "View":
+        """The same view through `mask` (1, 1, h, w), in the image's own place and size before it was moved."""
+        placed = mask.to(self.image.device)
+        placed = placed if self.moved is None else self.moved(placed)
+        return replace(self, mask=placed if self.mask is None else placed * self.mask)
 
     def weights(self, features: Tensor) -> Tensor | None:
         """The mask on the grid of `features` (b, c, h, w), scaled to mean 1: (1, 1, h, w); None where all counts."""
         if self.mask is None:
             return None
-        weights = F.interpolate(self.mask, features.shape[2:], mode="area").to(features.device)
+        weights = F.interpolate(self.mask, features.shape[2:], mode="area")
         return weights / weights.mean().clamp(min=1e-6)
 
 
@@ -123,13 +133,8 @@ class Masked(Term):
     def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
         """Bind the term inside; its views carry the mask (times the mask around it, if there is one)."""
         inner = self.term.bind(encoder, size)
-        own = F.interpolate(self.mask.float(), size, mode="bilinear", antialias=True)
-
-        def evaluate(view: View) -> Tensor:
-            mask = own.to(view.image.device)
-            return inner.evaluate(View(view.image, view.activations, mask if view.mask is None else mask * view.mask))
-
-        return BoundTerm(inner.name, evaluate, inner.layers, aligned=True)
+        mask = F.interpolate(self.mask.float(), size, mode="bilinear", antialias=True).to(encoder.device)
+        return replace(inner, evaluate=lambda view: inner.evaluate(view.through(mask)))
 
 
 @dataclass(frozen=True)
@@ -149,12 +154,15 @@ class BoundObjective:
         self.names = _distinct([part.name for _, part in self.parts])
 
     def __call__(self, image: Tensor, augment: Callable[[Tensor], Tensor] | None = None) -> Losses:
-        """Losses of `image` (b, 3, h, w); aligned terms see it as it is, the others after `augment`."""
+        """Losses of `image` (b, 3, h, w); aligned terms see it as it is, the others after `augment`.
+
+        `augment` does the same to all that it is applied to, so that masks stay where they belong.
+        """
         still = View(image, self._activations(image, still=True, augmented=augment is not None))
         moved = still
         if augment is not None:
             picture = augment(image)
-            moved = View(picture, self._activations(picture, still=False, augmented=True))
+            moved = View(picture, self._activations(picture, still=False, augmented=True), moved=augment)
         by_term: dict[str, Tensor] = {}
         total = image.new_zeros((), dtype=still.image.dtype)
         for name, (weight, part) in zip(self.names, self.parts, strict=True):

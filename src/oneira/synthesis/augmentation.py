@@ -1,23 +1,31 @@
 """What a picture goes through before the network sees it, anew at each step, so that what it shows holds anywhere.
 
-Each is differentiable and draws from the generator that it is given.
+An augmentation draws a Move from the generator that it is given: a differentiable map that does the same to whatever
+it is applied to, so that a picture and its masks stay together.
 """
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+Move = Callable[[Tensor], Tensor]  # (b, c, h, w) -> (b, c, h', w')
+
 
 class Augmentation(ABC):
     """One random change of the picture."""
 
     @abstractmethod
+    def draw(self, generator: torch.Generator) -> Move:
+        """What happens this time."""
+
     def __call__(self, image: Tensor, generator: torch.Generator) -> Tensor:
-        """(b, 3, h, w) -> (b, 3, h', w')."""
+        """(b, c, h, w) -> (b, c, h', w'): draw, and apply once."""
+        return self.draw(generator)(image)
 
 
 def _uniform(low: float, high: float, generator: torch.Generator) -> float:
@@ -30,10 +38,10 @@ class Jitter(Augmentation):
 
     reach: int = 32
 
-    def __call__(self, image: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, generator: torch.Generator) -> Move:
         """Same size."""
         dy, dx = torch.randint(-self.reach, self.reach + 1, (2,), generator=generator).tolist()
-        return image.roll((dy, dx), (2, 3))
+        return lambda image: image.roll((dy, dx), (2, 3))
 
 
 @dataclass(frozen=True)
@@ -43,8 +51,11 @@ class Pad(Augmentation):
     width: int = 12
     value: float | None = 0.5
 
-    def __call__(self, image: Tensor, generator: torch.Generator) -> Tensor:
-        """Larger by twice the width."""
+    def draw(self, generator: torch.Generator) -> Move:
+        """Larger by twice the width; nothing about it is random."""
+        return self._padded
+
+    def _padded(self, image: Tensor) -> Tensor:
         amounts = (self.width,) * 4
         if self.value is None:
             fits = min(image.shape[2:]) > self.width
@@ -59,11 +70,15 @@ class Scale(Augmentation):
     low: float = 0.9
     high: float = 1.1
 
-    def __call__(self, image: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, generator: torch.Generator) -> Move:
         """Another size, at least one pixel."""
         factor = _uniform(self.low, self.high, generator)
-        size = [max(1, round(side * factor)) for side in image.shape[2:]]
-        return F.interpolate(image, size, mode="bilinear", align_corners=False)
+
+        def resized(image: Tensor) -> Tensor:
+            size = [max(1, round(side * factor)) for side in image.shape[2:]]
+            return F.interpolate(image, size, mode="bilinear", align_corners=False)
+
+        return resized
 
 
 @dataclass(frozen=True)
@@ -72,25 +87,35 @@ class Rotate(Augmentation):
 
     degrees: float = 10.0
 
-    def __call__(self, image: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, generator: torch.Generator) -> Move:
         """Same size."""
         angle = math.radians(_uniform(-self.degrees, self.degrees, generator))
-        height, width = image.shape[2:]
         cos, sin = math.cos(angle), math.sin(angle)
-        # affine_grid's coordinates run from -1 to 1 on both axes, whatever the proportions.
-        theta = torch.tensor([[cos, -sin * height / width, 0.0], [sin * width / height, cos, 0.0]], device=image.device)
-        grid = F.affine_grid(theta.expand(len(image), 2, 3), list(image.shape), align_corners=False)
-        return F.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
+
+        def turned(image: Tensor) -> Tensor:
+            batch, _, height, width = image.shape
+            # affine_grid's coordinates run from -1 to 1 on both axes, whatever the proportions.
+            rows = [[cos, -sin * height / width, 0.0], [sin * width / height, cos, 0.0]]
+            theta = torch.tensor(rows, dtype=image.dtype).to(image.device)
+            grid = F.affine_grid(theta.expand(batch, 2, 3), list(image.shape), align_corners=False)
+            return F.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
+
+        return turned
 
 
 @dataclass(frozen=True)
-class Chain:
+class Chain(Augmentation):
     """Several, one after the other."""
 
     parts: tuple[Augmentation, ...]
 
-    def __call__(self, image: Tensor, generator: torch.Generator) -> Tensor:
-        """(b, 3, h, w) -> (b, 3, h', w')."""
-        for part in self.parts:
-            image = part(image, generator)
-        return image
+    def draw(self, generator: torch.Generator) -> Move:
+        """All are drawn at once, in order."""
+        moves = [part.draw(generator) for part in self.parts]
+
+        def moved(image: Tensor) -> Tensor:
+            for move in moves:
+                image = move(image)
+            return image
+
+        return moved

@@ -179,7 +179,7 @@ class Synthesis:
         if self.plan.shaping is not None:
             picture.register_hook(self.plan.shaping)
         chain = Chain(self.plan.augmentation) if self.plan.augmentation else None
-        losses = objective(picture, None if chain is None else lambda moved: chain(moved, self._generator))
+        losses = objective(picture, None if chain is None else chain.draw(self._generator))
         losses.total.backward()
         gradients = [p.grad for p in surface.parameters if p.grad is not None]
         # The sum of finite numbers that is not finite would overflow the update, too.

@@ -50,8 +50,8 @@ class Dream(Technique):
     loss: Literal["l2", "mean"] = Field("l2", description="l2: the strong grow stronger; mean: all alike")
     octaves: int = Field(5, ge=1, le=20, description="how many sizes, from coarse to fine")
     octave_scale: float = Field(1.4, gt=1, le=4, description="factor from one size to the next")
-    steps: int = Field(12, ge=1, le=10_000, description="gradient steps at each size")
-    step: float = Field(0.008, gt=0, le=1, description="how far a step moves a pixel on average, of 1")
+    steps: int = Field(16, ge=1, le=10_000, description="gradient steps at each size")
+    step: float = Field(0.006, gt=0, le=1, description="how far a step moves a pixel on average, of 1")
     jitter: int = Field(32, ge=0, le=512, description="random shift at each step, in pixels")
     gradient: Literal["none", "mean-abs", "std", "laplacian"] = Field(
         "mean-abs", description="how gradients are evened out; laplacian brings larger, softer shapes"

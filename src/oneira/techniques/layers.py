@@ -14,7 +14,7 @@ SQUEEZENETS = ("squeezenet1_0", "squeezenet1_1")
 
 DREAM_LAYERS: Mapping[str, Layers] = MappingProxyType(
     {
-        "pocket": ("relu4_2",),
+        "pocket": ("relu4_2", "relu4_4"),
         "googlenet": ("inception_4c/output",),
         "inception_v3": ("mixed3", "mixed5"),
         "alexnet": ("relu4",),
