@@ -6,12 +6,13 @@ from oneira import errors, objectives
 from oneira.features.encoder import Encoder
 from oneira.features.registry import backbones, register_backbone
 from oneira.features.variant import Variant
-from oneira.images import Picture, load, save
+from oneira.images import Picture, load
 from oneira.synthesis import schedules
 from oneira.synthesis.canvas import Pixels
 from oneira.synthesis.fourier import Fourier
 from oneira.synthesis.loop import Synthesis, synthesize
 from oneira.synthesis.plan import Plan
+from oneira.synthesis.saving import save
 from oneira.synthesis.steps import Step
 from oneira.techniques import Dream, Style
 

@@ -55,3 +55,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the closest of `known`, or nothing where none is close."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def one_of(what: str, chosen: str, allowed: Iterable[str]) -> None:
+    """Raise PlanError, naming the nearest, unless `chosen` is one of `allowed`."""
+    known = list(allowed)
+    if chosen not in known:
+        raise PlanError(f"unknown {what} {chosen!r}{nearest(str(chosen), known)}: {', '.join(known)}")

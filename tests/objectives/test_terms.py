@@ -8,10 +8,13 @@ from torch.testing import assert_close
 from oneira.errors import AddressError, PlanError
 from oneira.features.encoder import Encoder
 from oneira.features.preprocessing import IMAGENET
+from oneira.features.registry import register_backbone, resolve
+from oneira.images import resize
 from oneira.objectives import (
     AlphaNorm,
     BoundObjective,
     Channel,
+    ClassLogit,
     Content,
     Direction,
     Dream,
@@ -21,6 +24,7 @@ from oneira.objectives import (
     TotalVariation,
     View,
 )
+from oneira.synthesis.augmentation import Pad
 
 LAYERS = (f"{TINY}:relu1", f"{TINY}:relu3")
 SIZE = (20, 28)
@@ -75,8 +79,6 @@ def test_style_with_gatys_normalization_is_equation_4(image, encoder):
 
 
 def test_relative_losses_do_not_change_when_a_layer_is_louder(image, encoder):
-    from oneira import register_backbone
-
     loud = tiny_network()
     with torch.no_grad():
         loud.conv3.weight.mul_(5)
@@ -112,11 +114,39 @@ def test_activity_is_what_its_formula_says(term, expected, image, encoder):
     assert_close(loss_of(term, image, encoder), expected(features_of(image, "relu3")))
 
 
-def test_the_gradient_of_an_l2_dream_is_the_activation_itself(image):
+def test_the_gradient_of_an_l2_dream_is_the_activation_itself(image, encoder):
     # google/deepdream: "objective_L2: dst.diff[:] = dst.data", up to the averaging over positions.
+    address = resolve(LAYERS[1])
     features = features_of(image, "relu3").detach().requires_grad_()
-    (-features.square().mean() / 2).backward()
+    Dream(LAYERS[1]).bind(encoder, SIZE).evaluate(View(image, {address: features})).backward()
     assert_close(-features.grad * features.numel(), features.detach())
+
+
+def test_gatys_closed_form_derivative_equals_autograd(image, encoder):
+    # Gatys et al. 2016, equation 6: dE/dF = F^T (G - A) / (N^2 M^2) where F > 0, else 0.
+    theirs = torch.rand_like(image)
+    before = torch.randn(features_of(image, "relu3").shape, generator=torch.Generator().manual_seed(3)).requires_grad_()
+    term = Style(theirs, LAYERS[1], "gram", "gatys").bind(encoder, SIZE)
+    term.evaluate(View(image, {resolve(LAYERS[1]): before.relu()})).backward()
+    f, a = before.detach().relu().flatten(2)[0], features_of(theirs, "relu3").flatten(2)[0]
+    n, m = f.shape
+    closed = (f @ f.T - a @ a.T) @ f / (n**2 * m**2) * (f > 0)
+    assert_close(before.grad.flatten(2)[0], closed, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("statistic", ["gram", "moments", "wasserstein"])
+def test_layers_count_by_their_weights(statistic, image, other, encoder):
+    each = [loss_of(Style(other, layer, statistic, weights=(1.0,)), image, encoder) for layer in LAYERS]
+    both = loss_of(Style(other, LAYERS, statistic, weights=(0.25, 3.0)), image, encoder)
+    assert_close(both, 0.25 * each[0] + 3 * each[1], rtol=1e-4, atol=1e-6)
+
+
+def test_a_style_at_twice_the_scale_is_that_of_the_enlarged_picture(image, encoder):
+    style = torch.rand(1, 3, 10, 14, generator=torch.Generator().manual_seed(8))
+    enlarged = resize(style, (40, 56))
+    from_statistics = Style(enlarged, LAYERS, scale=2.0)
+    assert_close(loss_of(Style(style, LAYERS, scale=2.0), image, encoder), loss_of(from_statistics, image, encoder))
+    assert not torch.isclose(loss_of(Style(style, LAYERS), image, encoder), loss_of(from_statistics, image, encoder))
 
 
 def test_terms_add_scale_and_negate(image, other, encoder):
@@ -254,6 +284,73 @@ def test_what_is_not_there_is_told_in_one_line(term, error, says, image, encoder
     with pytest.raises(error, match=says) as caught:
         loss_of(term(), image, encoder)
     assert "\n" not in str(caught.value)
+
+
+def test_masked_sums_keep_their_terms_names_and_needs(image, encoder):
+    mask = torch.ones(1, 1, *SIZE)
+    bound = BoundObjective(Masked(mask, 2 * Content(image, LAYERS) + Dream(LAYERS[0])), encoder, SIZE)
+    losses = bound(image, lambda x: x.flip(3))
+    assert list(losses.by_term) == ["content", "dream"]
+    assert losses.by_term["content"] == 0
+    assert_close(losses.by_term["dream"], loss_of(Dream(LAYERS[0]), image.flip(3), encoder))
+
+
+def test_what_a_move_brings_in_from_outside_is_not_in_a_mask(image, encoder):
+    mask = torch.zeros(1, 1, *SIZE)
+    mask[..., :8] = 1
+    picture = image.clone().requires_grad_()
+    BoundObjective(Masked(mask, Dream(LAYERS[0])), encoder, SIZE)(
+        picture, Pad(6).draw(torch.Generator())
+    ).total.backward()
+    assert picture.grad[..., 10:].abs().max() == 0
+    assert picture.grad[..., :8].abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda image: Style(image, normalization="gaty"), "did you mean 'gatys'"),
+        (lambda image: Style(image, statistics="gramm"), "did you mean 'gram'"),
+        (lambda image: Style(image, statistics=()), "no statistic is named"),
+        (lambda image: Content(image, normalization="rel"), "unknown normalization"),
+        (lambda image: TotalVariation(form="L1"), "did you mean 'l1'|unknown form"),
+        (lambda image: Dream(loss="L2"), "unknown loss"),
+    ],
+)
+def test_unknown_words_are_told(make, says, image):
+    with pytest.raises(PlanError, match=says):
+        make(image)
+
+
+@pytest.mark.parametrize(
+    "term",
+    [Masked(torch.ones(1, 1, 4, 4), Neuron(LAYERS[1], 1)), Masked(torch.ones(1, 1, 4, 4), ClassLogit(3))],
+)
+def test_a_mask_that_cannot_confine_is_refused(term, encoder):
+    with pytest.raises(PlanError, match="mask cannot confine"):
+        loss_of(term, torch.rand(1, 3, 32, 32), encoder)
+
+
+def test_style_needs_positions(image, encoder):
+    with pytest.raises(PlanError, match="no positions"):
+        loss_of(Style(image, "pocket:fc"), torch.rand(1, 3, 32, 32), encoder)
+
+
+def test_a_class_is_its_logit(encoder):
+    picture = torch.rand(1, 3, 32, 32)
+    logits = encoder(picture, ["pocket:fc"])[resolve("pocket:fc")]
+    assert_close(loss_of(ClassLogit(7), picture, encoder), -logits[0, 7])
+    with pytest.raises(AddressError, match="0 to 199, not 200"):
+        loss_of(ClassLogit(200), picture, encoder)
+
+
+def test_a_silent_layer_has_a_finite_relative_style(encoder):
+    black = torch.zeros(1, 3, 20, 28)
+    quiet = tiny_network()
+    with torch.no_grad():
+        quiet.conv1.bias.fill_(-9)
+    register_backbone("quiet", quiet)
+    assert loss_of(Style(black, "quiet:relu1", normalization="relative"), black, encoder).isfinite()
 
 
 def test_declarations_that_contradict_themselves_are_refused(image):

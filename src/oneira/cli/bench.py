@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Literal
+from typing import Any, Literal
 
 import torch
-from cyclopts import Parameter
-from rich.console import Console
+from pydantic import BaseModel, ConfigDict, Field
 from rich.table import Table
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from oneira.cli.options import chosen, options_of, signed
+from oneira.cli.screen import Screen
 from oneira.features.hardware import choose_device
 from oneira.features.registry import find_backbone
 from oneira.features.weights import locate
@@ -31,30 +32,25 @@ ADAM = OptimiserSpec("adam", 0.02)  # which others tell their figures for; L-BFG
 Convolution = tuple[nn.Conv2d, Tensor, Tensor]  # the module, an input and a gradient of its output
 
 
-def bench(
-    *,
-    size: int = 512,
-    rounds: Annotated[int, Parameter(help="how often each is measured; medians are shown")] = 9,
-    model: Annotated[tuple[str, ...], Parameter(help="backbones to measure", negative=())] = ("pocket", "vgg19"),
-    device: str = "auto",
-) -> int:
-    """Time one iteration of `oneira style` (with Adam) against its bare convolutions, forward and back, in this run.
+class BenchOptions(BaseModel):
+    """What is measured."""
 
-    The rest (activations, pooling, statistics, losses, the optimiser) is what the ratio tells. Backbones whose weights
-    are not here are measured with random ones, which take the same time.
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    Parameters
-    ----------
-    size
-        long side of the picture in pixels
-    device
-        auto, cpu, cuda ...
-    """
+    size: int = Field(512, ge=32, le=16384, description="long side of the picture in pixels")
+    rounds: int = Field(9, ge=1, le=10_000, description="how often each is measured; medians are shown")
+    model: tuple[str, ...] = Field(("pocket", "vgg19"), min_length=1, description="backbones; may be repeated")
+    device: str = Field("auto", description="what to compute on: auto, cpu, cuda ...")
+
+
+def _bench(**given: Any) -> int:
+    options = chosen(BenchOptions, "bench", given)
+    for name in options.model:
+        find_backbone(name)  # an unknown one must be known of before the others are measured
     table = Table("network", "precision", "picture", "convolutions", "iteration", "ratio", title="oneira style")
-    console = Console(highlight=False)
-    for name in model:
+    for name in options.model:
         for precision in ("float32", "bfloat16"):
-            convolutions, iteration, shape = _measure(name, precision, size, rounds, device)
+            convolutions, iteration, shape = _measure(name, precision, options)
             table.add_row(
                 name,
                 precision,
@@ -63,20 +59,38 @@ def bench(
                 f"{1000 * iteration:.0f} ms",
                 f"{iteration / convolutions:.2f}",
             )
-    console.print(
+    screen = Screen()
+    screen.print(
         f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}"
     )
-    console.print(table)
+    screen.table(table)
     return 0
 
 
-def _measure(
-    name: str, precision: Literal["float32", "bfloat16"], size: int, rounds: int, device: str
-) -> tuple[float, float, str]:
+bench = signed(
+    _bench,
+    "bench",
+    """Time one iteration of oneira style (with Adam) against its bare convolutions, forward and back, in this run.
+
+    The rest (activations, pooling, statistics, losses, the optimiser) is what the ratio tells. Backbones whose weights
+    are not here are measured with random ones, which take the same time.
+    """,
+    options_of(BenchOptions),
+)
+
+
+def _measure(name: str, precision: Literal["float32", "bfloat16"], options: BenchOptions) -> tuple[float, float, str]:
     """Median seconds of the bare convolutions and of one iteration, taken in turns, and the picture's size in words."""
+    size, device = options.size, options.device
     with _weights_for(name) as weights:
-        options = {"model": name, "size": size, "smallest": size, "steps": (rounds + 2,)}
-        plan = Style(content="sample:coffee", style="sample:night_wind", **options).plan()
+        plan = Style(
+            content="sample:coffee",
+            style="sample:night_wind",
+            model=name,
+            size=size,
+            smallest=size,
+            steps=(options.rounds + 1,),
+        ).plan()
         # Four by three, as the figures of others are told.
         canvas = Pixels.of(resize(load(sample("coffee")), (3 * size // 4, size)))
         synthesis = Synthesis(
@@ -88,7 +102,7 @@ def _measure(
     convolutions = _convolutions(synthesis, image)
     _both_ways(convolutions)
     bare, iterations = [], []
-    for _ in range(rounds):
+    for _ in range(options.rounds):
         bare.append(_seconds(lambda: _both_ways(convolutions), device))
         iterations.append(_seconds(lambda: next(steps), device))
     height, width = step.size

@@ -1,85 +1,119 @@
 """What a run shows: a bar with losses on standard error, or lines of JSON on standard output, or nothing."""
 
 import json
-import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from torch import Tensor
 
+from oneira.cli.screen import Screen, one_line, put
+from oneira.errors import OneiraError
+from oneira.images import ImageWarning
 from oneira.synthesis.steps import Step
 
 
 class Display:
-    """Chosen by `--quiet` and `--json`; both leave errors to standard error."""
+    """Chosen by `--quiet` and `--json`; with both, there is JSON and no other word but errors."""
 
     def __init__(self, *, quiet: bool = False, json: bool = False) -> None:
-        self.console = Console(stderr=True, quiet=quiet or json, highlight=False)
+        self.screen = Screen(stderr=True, quiet=quiet)
         self._json = json
+        # Piped into a file, a bar that redraws itself is noise: the last line says it all.
+        self._bars = self.screen.is_terminal and not (quiet or json)
         self._bar: Progress | None = None
         self._download: Progress | None = None
+        self._told: set[str] = set()
 
     @contextmanager
-    def progress(self, verb: str) -> Iterator[None]:
-        """The bar, while the run lasts."""
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[losses]}"),
-        )
-        # Piped into a file, a bar that redraws itself is noise: the last line says it all.
-        with Progress(*columns, console=self.console, disable=not self.console.is_terminal) as bar:
-            self._bar = bar
-            bar.add_task(verb, total=None, losses="")
+    def notices(self) -> Iterator[None]:
+        """Within, what reading and writing pictures warns of is noted, and other libraries keep their warnings."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", ImageWarning)
+            warnings.showwarning = lambda message, *_, **__: self.note(str(message))
             yield
-        self._bar = None
 
-    def step(self, step: Step) -> None:
-        """One step done."""
+    @contextmanager
+    def progress(self) -> Iterator[None]:
+        """Within, bars may appear; afterwards there are none."""
+        try:
+            yield
+        finally:
+            self._close()
+
+    def step(self, verb: str, step: Step) -> None:
+        """One step of `verb` done."""
         if self._json:
-            self._print_json(step)
-        if step.note is not None:
-            self.note(step.note)
-        if self._bar is not None:
-            losses = "  ".join(f"{name} {loss:.4g}" for name, loss in step.losses.items())
-            text = escape(f"{step.size[1]}x{step.size[0]}  {losses}")
-            self._bar.update(self._bar.task_ids[0], completed=step.done, total=step.total, losses=text)
+            self._put_json(step)
+        self.note(step.note)
+        if not self._bars:
+            return
+        if self._bar is None:
+            self._close()  # downloads are over
+            losses_column = TextColumn("{task.fields[losses]}", markup=False)
+            self._bar = self._opened(
+                verb, step.total, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), losses_column
+            )
+        losses = "  ".join(f"{name} {loss:.4g}" for name, loss in step.losses.items())
+        self._bar.update(
+            self._bar.task_ids[0],
+            completed=step.done,
+            losses=f"{step.size[1]}x{step.size[0]}  {losses}",
+        )
 
     def download(self, name: str, received: int, total: int | None) -> None:
         """Weights on their way: `received` of `total` bytes."""
+        if not self._bars:
+            return
         if self._download is None:
-            columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-            self._download = Progress(*columns, console=self.console)
-            self._download.start()
-            self._download.add_task(name, total=total)
-        self._download.update(self._download.task_ids[0], completed=received, total=total)
+            self._download = self._opened(name, total, BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        self._download.update(self._download.task_ids[0], description=name, completed=received, total=total)
         if received == total:
-            self._download.stop()
-            self._download = None
+            self._close()
 
     def note(self, text: str | None) -> None:
-        """Something that the user should be told."""
-        if text is not None:
-            self.console.print(f"[yellow]note:[/] {escape(text)}", soft_wrap=True)
+        """Something that the user should be told, once."""
+        if text is not None and text not in self._told:
+            self._told.add(text)
+            self._say(f"note: {text}")
 
     def done(self, output: Path, image: Tensor, seconds: float) -> None:
         """The picture is there."""
         height, width = image.shape[2:]
-        self.console.print(f"wrote {escape(str(output))} ({width}x{height}, {seconds:.1f} s)", soft_wrap=True)
+        self._say(f"wrote {output} ({width}x{height}, {seconds:.1f} s)")
 
-    def interrupted(self, output: Path, *, resumable: bool) -> None:
+    def stopped(self, output: Path, *, resumable: bool) -> None:
         """The picture so far is there."""
         advice = "; the same command with --resume goes on" if resumable else ""
-        self.console.print(f"interrupted: wrote {escape(str(output))} as it was{advice}", soft_wrap=True)
+        self._say(f"interrupted: wrote {output} as it was{advice}")
 
-    @staticmethod
-    def _print_json(step: Step) -> None:
+    def _say(self, text: str) -> None:
+        self.screen.print(one_line(text), soft_wrap=True, markup=False)
+
+    def _opened(self, task: str, total: int | None, *columns: ProgressColumn) -> Progress:
+        bar = Progress(TextColumn("{task.description}", markup=False), *columns, console=self.screen)
+        bar.start()
+        bar.add_task(task, total=total, losses="")
+        return bar
+
+    def _close(self) -> None:
+        for bar in (self._bar, self._download):
+            if bar is not None:
+                bar.stop()
+        self._bar = self._download = None
+
+    def _put_json(self, step: Step) -> None:
         line = {
             "scale": step.scale,
             "height": step.size[0],
@@ -89,6 +123,11 @@ class Display:
             "total": step.total,
             "loss": step.loss,
             "losses": dict(step.losses),
+            "note": step.note,
         }
-        sys.stdout.write(json.dumps(line) + "\n")
-        sys.stdout.flush()
+        try:
+            put(json.dumps(line) + "\n")
+        except OneiraError as error:
+            # A full disk under the log is no reason to lose the picture.
+            self._json = False
+            self.note(f"{error}; no more JSON")

@@ -1,6 +1,5 @@
 """SIGINT and SIGTERM, asked for politely."""
 
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,14 +7,18 @@ from types import FrameType
 
 
 class Interrupts:
-    """The first signal waits for the step to end, a second ends the program at once."""
+    """While `patient`, the first signal is only noted in `received`; otherwise, and the second time, it interrupts.
+
+    It then raises KeyboardInterrupt, so that half-written files are removed on the way out.
+    """
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self.patient = False
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Within, the signals are noted here instead of raising wherever the program happens to be."""
+        """Within, signals come here."""
         before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -23,7 +26,13 @@ class Interrupts:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    @property
+    def status(self) -> int:
+        """The exit status that tells of the signal: 128 + its number; 0 where none came."""
+        return 0 if self.received is None else 128 + self.received
+
     def _note(self, number: int, _: FrameType | None) -> None:
-        if self.received is not None:
-            os._exit(128 + number)
+        at_once = self.received is not None or not self.patient
         self.received = number
+        if at_once:
+            raise KeyboardInterrupt

@@ -3,63 +3,94 @@
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from cyclopts import App, CycloptsError
-from rich.console import Console
 
 import oneira
-from oneira.cli import provenance, train
 from oneira.cli.bench import bench
 from oneira.cli.models import models
+from oneira.cli.provenance import recipe, rerun
+from oneira.cli.screen import Screen, complain, let_go
+from oneira.cli.train import backbone
 from oneira.cli.verbs import command_for
-from oneira.errors import OneiraError
+from oneira.errors import AddressError, OneiraError, PlanError
 from oneira.features.hardware import keep_freed_memory
+from oneira.images import ImageWarning
+from oneira.synthesis.memory import ran_out
 from oneira.techniques import TECHNIQUES
 
-app = App(name="oneira", version=oneira.__version__, help="Pictures made from what vision networks have learned.")
+DEBUG = "--debug"  # of every command
+
+app = App(
+    name="oneira",
+    version=oneira.__version__,
+    help="Pictures made from what vision networks have learned.",
+    help_epilogue=f"Every command also takes {DEBUG}, which shows where an error came from.",
+    console=Screen(),
+    suppress_keyboard_interrupt=False,
+)
 for verb, technique in TECHNIQUES.items():
     app.command(command_for(technique), name=verb)
-app.command(provenance.rerun)
-app.command(provenance.recipe)
-app.command(models)
+app.command(rerun)
+app.command(recipe)
+app.command(models, usage="Usage: oneira models [MODEL]\n")
 app.command(bench)
-training = App(name="train", help="Train networks.")
-training.command(train.backbone, name="backbone")
+training = App(name="train", help="Train networks, or measure them.")
+training.command(backbone)
 app.command(training)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0, 1 (a problem with the input or the machine), 2 (bad usage) or 128 + a signal."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    warnings.showwarning = _show_warning
     keep_freed_memory()
     try:
-        result = app(given, exit_on_error=False, print_error=False, result_action="return_value")
-    except CycloptsError as error:
-        _complain(str(error).strip())
-        return 2
-    except OneiraError as error:
-        return _failed(str(error), debug="--debug" in given)
-    except MemoryError:
-        return _failed("not enough memory; try a smaller --size", debug="--debug" in given)
-    except OSError as error:
-        return _failed(f"{error.filename or 'the machine'}: {error.strerror or error}", debug="--debug" in given)
+        with _image_warnings_told():
+            status = app(
+                [word for word in given if word != DEBUG],
+                exit_on_error=False,
+                print_error=False,
+                result_action="return_value",
+            )
     except KeyboardInterrupt:
         return 130
-    return result if isinstance(result, int) else 0
+    except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, it is told in one line
+        if DEBUG in given:
+            traceback.print_exc()
+        complain(f"oneira: {_told(error)}")
+        status = 2 if isinstance(error, CycloptsError | PlanError | AddressError) else 1
+    return _flushed(status if isinstance(status, int) else 0)
 
 
-def _failed(message: str, *, debug: bool) -> int:
-    if debug:
-        traceback.print_exc()
-    _complain(message)
-    return 1
+def _flushed(status: int) -> int:
+    """The exit status, once all that was printed has left: some is written only now, and the disk may be full."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        let_go(sys.stdout)
+        if status == 0 and not isinstance(error, BrokenPipeError):
+            complain(f"oneira: {_told(error)}")
+            return 1
+    return status
 
 
-def _complain(message: str) -> None:
-    Console(stderr=True, highlight=False).print(f"oneira: {message}", soft_wrap=True, markup=False)
+def _told(error: Exception) -> str:
+    if isinstance(error, OneiraError | CycloptsError):
+        return str(error)
+    if ran_out(error):
+        return "not enough memory; try a smaller --size"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'standard output'}: {error.strerror or error}"
+    return f"unexpected {type(error).__name__}: {str(error).partition(chr(10))[0]} ({DEBUG} shows where)"
 
 
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    _complain(f"note: {message}")
+@contextmanager
+def _image_warnings_told() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", ImageWarning)
+        warnings.showwarning = lambda message, *_, **__: complain(f"note: {message}")
+        yield

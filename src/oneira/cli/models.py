@@ -3,9 +3,9 @@
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 from rich.table import Table
 
+from oneira.cli.screen import Screen
 from oneira.features import describe, find_backbone
 from oneira.features.backbones.backbone import Backbone
 from oneira.features.registry import backbones
@@ -20,11 +20,8 @@ def models(model: Annotated[str | None, Parameter(show_default=False)] = None, /
     model
         a network, such as vgg19: its layers in the order in which they run, with channels, stride and receptive field
     """
-    console = Console(highlight=False)
-    if model is None:
-        console.print(_all_models())
-    else:
-        console.print(_layers(find_backbone(model)))
+    screen = Screen()
+    screen.table(_all_models() if model is None else _layers(find_backbone(model)))
     return 0
 
 

@@ -1,31 +1,101 @@
 """Command-line options made from the fields of pydantic models, where type, default, bounds and help are declared."""
 
 import inspect
-from typing import Annotated, Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, Any, TypeVar
 
-from cyclopts import Parameter
-from pydantic import ValidationError
+from cyclopts import Group, Parameter
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from oneira.errors import PlanError
+from oneira.techniques.refusals import option_name, refusal
+
+Options = TypeVar("Options", bound=BaseModel)
+
+NO_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+OWN = Group("Options", sort_key=1)
+SHARED = Group("Running and saving", sort_key=2)
 
 
-def option_for(name: str, field: FieldInfo) -> inspect.Parameter:
-    """A keyword parameter. Not given means None, so that a preset's value is not overridden; help shows the default."""
-    default = field.get_default(call_default_factory=True)
-    shown = "" if default is None or default == () else f" [default: {_shown(default)}]"
-    parameter = Parameter(help=f"{field.description}{shown}", negative=(), show_default=False)
-    kind: Any = field.annotation
+def options_of(
+    model: type[BaseModel],
+    group: Group = OWN,
+    *,
+    without: Collection[str] = (),
+    names: Mapping[str, tuple[str, ...]] = NO_NAMES,
+    several: bool = False,
+) -> list[inspect.Parameter]:
+    """A keyword parameter for every field but those `without`; `names` where a field's own is not the option's.
+
+    `several`: `--data a b` is `--data a --data b`; not for commands with arguments, which would be taken for values.
+    """
+    return [
+        option(name, field.annotation, _help(field), group=group, names=names.get(name, ()), several=several)
+        for name, field in model.model_fields.items()
+        if name not in without
+    ]
+
+
+def option(
+    name: str,
+    kind: Any,
+    help_text: str,
+    *,
+    group: Group = OWN,
+    names: tuple[str, ...] = (),
+    several: bool = False,
+) -> inspect.Parameter:
+    """A keyword parameter. Not given means None, so that a preset's value is not overridden."""
+    parameter = Parameter(
+        name=names or option_name(name),
+        help=help_text,
+        group=group,
+        negative=(),
+        show_default=False,
+        consume_multiple=several,
+    )
     annotation = Annotated[kind | None, parameter]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=None)
 
 
-def refusal(error: ValidationError) -> PlanError:
-    """What the first option that does not fit must hear, in one line."""
-    first = error.errors()[0]
-    option = "--" + str(first["loc"][0] if first["loc"] else "options").replace("_", "-")
-    message = first["msg"].removeprefix("Value error, ")
-    return PlanError(f"{option}: {message[0].lower()}{message[1:]}, not {first['input']!r}")
+def argument(name: str, kind: Any, help_text: str) -> inspect.Parameter:
+    """A positional parameter, without which there is no command."""
+    return inspect.Parameter(
+        name, inspect.Parameter.POSITIONAL_ONLY, annotation=Annotated[kind, Parameter(help=help_text)]
+    )
+
+
+def chosen(model: type[Options], verb: str, given: dict[str, Any]) -> Options:
+    """The fields of `model` among what was `given`, taken out of it. PlanError for what is not allowed."""
+    own = {name: given.pop(name) for name in model.model_fields if name in given}
+    try:
+        return model(**own)
+    except ValidationError as error:
+        raise PlanError(refusal(error, model, verb)) from error
+
+
+def signed(
+    run: Callable[..., int], name: str, help_text: str, parameters: Sequence[inspect.Parameter]
+) -> Callable[..., int]:
+    """`run` as a command that takes `parameters`."""
+
+    def command(*given: Any, **options: Any) -> int:
+        return run(*given, **{option: value for option, value in options.items() if value is not None})
+
+    command.__signature__ = inspect.Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    command.__name__ = name
+    command.__doc__ = help_text
+    return command
+
+
+def _help(field: FieldInfo) -> str:
+    default = field.get_default(call_default_factory=True)
+    told = default is None or default is False or default == ()
+    return f"{field.description}" if told else f"{field.description} [default: {_shown(default)}]"
 
 
 def _shown(default: Any) -> str:

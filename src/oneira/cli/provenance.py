@@ -1,18 +1,20 @@
 """`oneira recipe` and `oneira rerun`: how a picture was made, and made again."""
 
-import sys
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import torch
+from oneira.cli.display import Display
+from oneira.cli.options import SHARED, argument, chosen, options_of, signed
+from oneira.cli.outputs import free_output, require_output
+from oneira.cli.run_options import NAMES, RerunOptions, RunOptions
+from oneira.cli.running import run_technique, use_threads
+from oneira.cli.screen import put
+from oneira.errors import AddressError, PlanError, RecipeError, nearest
+from oneira.images import InputFile, Recipe, check_inputs, current_versions, read_recipe
+from oneira.techniques import TECHNIQUES, Technique, located
 
-from oneira.cli.running import RunOptions, run_technique
-from oneira.errors import RecipeError, nearest
-from oneira.images import Recipe, check_inputs, read_recipe
-from oneira.techniques import TECHNIQUES, located
 
-
-def recipe(picture: Path) -> int:
+def recipe(picture: Path, /) -> int:
     """Print the recipe inside a picture, as JSON.
 
     Parameters
@@ -20,46 +22,73 @@ def recipe(picture: Path) -> int:
     picture
         a picture that Oneira made
     """
-    sys.stdout.write(read_recipe(picture).to_json(indent=2) + "\n")
+    put(read_recipe(picture).to_json(indent=2) + "\n")
     return 0
 
 
-def rerun(picture: Path, *, run: RunOptions | None = None) -> int:
+def _rerun(picture: Path, **options: Any) -> int:
+    given = chosen(RerunOptions, "rerun", options)
+    display = Display(quiet=given.quiet, json=given.as_json)
+    found = read_recipe(picture)
+    technique = _technique_of(found, picture).from_recipe(found)
+    output = given.output or free_output(picture.parent, f"{picture.stem}-rerun", picture.suffix, resume=given.resume)
+    inputs = [Path(entry.path) for entry in _located(found).inputs.values() if isinstance(entry, InputFile)]
+    require_output(output, [picture, *inputs], given.depth)
+    check_inputs(_located(found))
+    display.note(_other_versions(found))
+    use_threads(found.threads, display)
+    running = {
+        "seed": found.seed,
+        "device": found.device if given.device == "recipe" else given.device,
+        "precision": found.precision if given.precision == "recipe" else given.precision,
+    }
+    try:
+        run = chosen(RunOptions, "rerun", given.model_dump() | running)
+        return run_technique(technique, run, output, display, weights=found.weights)
+    except (PlanError, AddressError) as error:
+        raise RecipeError(f"the recipe of {str(picture)!r} cannot be followed: {error}") from error
+
+
+rerun = signed(
+    _rerun,
+    "rerun",
     """Make a picture again from the recipe inside it: the same bytes on the same machine.
 
-    Its input pictures must be where they were, and the same; seed, precision, device and number of threads are the
-    recipe's.
+    Its input pictures must be where they were, and the same.
+    """,
+    [
+        argument("picture", Path, "a picture that Oneira made"),
+        *options_of(RerunOptions, SHARED, without=("seed",), names=NAMES),
+    ],
+)
 
-    Parameters
-    ----------
-    picture
-        a picture that Oneira made
-    """
-    found = read_recipe(picture)
-    technique = TECHNIQUES.get(found.technique or "")
-    if technique is None:
+
+def _technique_of(found: Recipe, picture: Path) -> type[Technique]:
+    name = found.technique
+    if name is None:
+        raise RecipeError(f"{str(picture)!r} was made by a program of somebody's own, not by a verb of this one")
+    if name not in TECHNIQUES:
         known = ", ".join(TECHNIQUES)
-        hint = nearest(found.technique or "", TECHNIQUES)
         raise RecipeError(
-            f"{picture} was made by {found.technique or 'a program'!r}, which is no verb here{hint}: {known}"
+            f"{str(picture)!r} was made by {name!r}, which is no verb{nearest(name, TECHNIQUES)}: {known}"
         )
-    check_inputs(_with_samples_located(found))
-    run = run or RunOptions()
-    torch.set_num_threads(found.threads)
-    run = replace(
-        run,
-        output=run.output or picture.with_name(f"{picture.stem}-rerun{picture.suffix}"),
-        seed=found.seed,
-        device=found.device if run.device == "auto" else run.device,
-        precision=found.precision if run.precision == "auto" else run.precision,  # type: ignore[arg-type]
-    )
-    return run_technique(technique.from_recipe(found), run, picture.name)
+    return TECHNIQUES[name]
 
 
-def _with_samples_located(found: Recipe) -> Recipe:
+def _located(found: Recipe) -> Recipe:
     """Samples are recorded by name; to compare their bytes, their files are needed."""
     inputs = {
-        name: entry.model_copy(update={"path": str(located(entry.path))}) if not isinstance(entry, tuple) else entry
+        name: entry.model_copy(update={"path": str(located(entry.path))}) if isinstance(entry, InputFile) else entry
         for name, entry in found.inputs.items()
     }
     return found.model_copy(update={"inputs": inputs})
+
+
+def _other_versions(found: Recipe) -> str | None:
+    here = current_versions()
+    others = [
+        f"{name} {version} ({here[name]} here)"
+        for name, version in found.versions.items()
+        if name in here and here[name] != version
+    ]
+    return f"made with {', '.join(others)}: the bytes may differ" if others else None

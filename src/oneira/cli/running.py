@@ -1,138 +1,200 @@
 """Running a technique from the command line: one consumer of the loop that shows, saves, and stops when asked."""
 
+import os
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal
+from types import MappingProxyType
+from typing import Any
 
-from cyclopts import Parameter
+import torch
 from torch import Tensor
 
 from oneira.cli.display import Display
 from oneira.cli.interrupts import Interrupts
-from oneira.errors import OneiraError, PlanError, SynthesisError
-from oneira.images import Recipe, check_output, resize, save
-from oneira.synthesis.checkpoints import checkpoint_of, load_checkpoint, remove_checkpoint, save_checkpoint
+from oneira.cli.run_options import RunOptions
+from oneira.errors import CheckpointError, ImageError, OneiraError, PlanError
+from oneira.images import resize, save
+from oneira.synthesis.checkpoints import (
+    checkpoint_of,
+    has_checkpoint,
+    load_checkpoint,
+    remove_checkpoint,
+    save_checkpoint,
+)
 from oneira.synthesis.loop import Synthesis
-from oneira.synthesis.steps import Step
 from oneira.techniques import Technique
 
 
-@Parameter(name="*")
-@dataclass(frozen=True)
-class RunOptions:
-    """What every verb that makes a picture takes besides its technique's own options."""
+def run_technique(
+    technique: Technique,
+    run: RunOptions,
+    output: Path,
+    display: Display,
+    *,
+    weights: Mapping[str, str] = MappingProxyType({}),
+) -> int:
+    """Make the picture; returns the exit status: 0, or 128 + the signal that stopped it, the picture so far saved.
 
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None
-    "where the picture goes; its extension chooses the format (default: NAME-VERB.png here, never over another)"
-    seed: int = 0
-    "of everything random; the same seed makes the same picture"
-    device: str = "auto"
-    "auto, cpu, cuda, cuda:1, mps ..."
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    "of the network; auto takes bfloat16 where the machine computes in it natively"
-    weights: Path | None = None
-    "a file of weights for --model, instead of looking for them"
-    offline: Annotated[bool, Parameter(negative="")] = False
-    "never touch the network; weights that are not here are an error"
-    save_every: float = 30.0
-    "seconds between checkpoints, which lie beside the picture until it is done; 0: none"
-    resume: Annotated[bool, Parameter(negative="")] = False
-    "go on from the checkpoint of an interrupted run, to the same bytes"
-    depth: Literal[8, 16] = 8
-    "bits per colour in the picture; 16 for PNG only"
-    sidecar: Annotated[bool, Parameter(negative="")] = False
-    "write the recipe beside the picture, too"
-    no_recipe: Annotated[bool, Parameter(negative="")] = False
-    "leave the recipe out of the picture"
-    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False
-    "print nothing but errors"
-    json: Annotated[bool, Parameter(negative="")] = False
-    "print one line of JSON per step on standard output"
-    debug: Annotated[bool, Parameter(negative="")] = False
-    "show where an error came from"
+    `weights`: what they should be, SHA-256 by backbone; others are noted.
+    """
+    with display.notices():
+        return _PictureRun(technique, run, output, display, weights).execute()
 
 
-def run_technique(technique: Technique, run: RunOptions, picture_name: str) -> int:
-    """Make the picture; returns the exit status: 0, or 128 + the signal that stopped it, the picture so far saved."""
-    display = Display(quiet=run.quiet, json=run.json)
-    output = run.output or _default_output(picture_name, technique.verb(), resume=run.resume)
-    check_output(output, depth=run.depth)
-    if run.save_every < 0:
-        raise PlanError(f"--save-every is a number of seconds, 0 for none, not {run.save_every}")
-    started = time.monotonic()
-    synthesis = Synthesis(
-        technique.plan(),
-        seed=run.seed,
-        device=run.device,
-        precision=run.precision,
-        weights={} if run.weights is None else {technique.model: run.weights},
-        offline=run.offline,
-        progress=display.download,
-    )
-    checkpoint = checkpoint_of(output)
-    if run.resume:
-        state, note = load_checkpoint(checkpoint)
-        synthesis.restore(state)
-        display.note(note)
-    interrupts = Interrupts()
-    with interrupts.caught(), display.progress(technique.verb()):
+def use_threads(count: int, display: Display) -> None:
+    """Compute with as many threads as before: the sum of floats depends on it. More than the machine has are noted."""
+    most = max(torch.get_num_threads(), os.cpu_count() or 1)
+    if count <= most:
+        torch.set_num_threads(count)
+    else:
+        display.note(f"begun with {count} threads, of which this machine has {most}: the bytes may differ")
+
+
+class _PictureRun:
+    def __init__(
+        self, technique: Technique, run: RunOptions, output: Path, display: Display, weights: Mapping[str, str]
+    ) -> None:
+        self._technique = technique
+        self._run = run
+        self._output = output
+        self._display = display
+        self._weights = weights
+        self._checkpoint = checkpoint_of(output)
+        self._interrupts = Interrupts()
+        self._started = time.monotonic()
+
+    def execute(self) -> int:
+        with self._interrupts.caught():
+            try:
+                synthesis = self._prepared()
+                if self._advanced_to_the_end(synthesis):
+                    self._finish(synthesis)
+                else:
+                    self._stop(synthesis)
+            except KeyboardInterrupt:
+                self._display.note(f"stopped at once; {self._output} was not written")
+        return self._interrupts.status
+
+    def _prepared(self) -> Synthesis:
+        run, technique = self._run, self._technique
+        resumed = self._resumed()
+        plan = technique.plan()
+        for note in technique.notes:
+            self._display.note(note)
         try:
-            for step in _with_checkpoints(synthesis, checkpoint, run.save_every):
-                display.step(step)
-                if interrupts.received is not None:
-                    break
-        except SynthesisError:
-            # What there is, is finite: it is kept before the error is told.
-            _write(technique, synthesis, output, run, finished=False)
+            synthesis = Synthesis(
+                plan,
+                seed=run.seed,
+                device=run.device,
+                precision=run.precision,
+                weights={} if run.weights is None else {technique.model: run.weights},
+                offline=run.offline,
+                progress=self._display.download,
+            )
+        except PlanError as error:
+            # The plan as such has been made: what it does not go with is this picture, or this machine.
+            raise OneiraError(str(error)) from error
+        if not run.no_recipe:
+            technique.recipe(synthesis)  # one that cannot be written must be known of now
+        if resumed is not None:
+            synthesis.restore(resumed)
+            use_threads(resumed["threads"], self._display)
+        return synthesis
+
+    def _resumed(self) -> Mapping[str, Any] | None:
+        """Where to go on from; None for a run that begins."""
+        if self._run.resume:
+            state, note = load_checkpoint(self._checkpoint)
+            self._display.note(note)
+            return state
+        if has_checkpoint(self._checkpoint):
+            self._display.note(
+                f"{self._checkpoint} is of a run that was stopped; this one begins anew, without --resume"
+            )
+        return None
+
+    def _advanced_to_the_end(self, synthesis: Synthesis) -> bool:
+        """Run, until the end or a signal; True at the end."""
+        saved = time.monotonic()
+        with self._display.progress():
+            try:
+                for step in synthesis:
+                    self._display.step(self._technique.verb(), step)
+                    if not self._interrupts.patient:
+                        self._interrupts.patient = True  # from here on there is something to save
+                        self._tell_weights(synthesis)
+                    if self._interrupts.received is not None:
+                        return step.done == step.total
+                    if self._run.save_every and time.monotonic() - saved >= self._run.save_every:
+                        self._save_checkpoint(synthesis)
+                        saved = time.monotonic()
+            except Exception:
+                if self._interrupts.patient:
+                    self._salvage(synthesis)
+                raise
+        self._interrupts.patient = True
+        return True
+
+    def _finish(self, synthesis: Synthesis) -> None:
+        try:
+            self._write(synthesis, finished=True)
+        except ImageError:
+            if self._save_checkpoint(synthesis):
+                self._display.note("nothing is lost: once it can be written, the same command with --resume does it")
             raise
-        finished = interrupts.received is None
-        if not finished and run.save_every:
-            save_checkpoint(checkpoint, synthesis.state())
-        _write(technique, synthesis, output, run, finished=finished)
-    if finished:
-        remove_checkpoint(checkpoint)
-        display.done(output, synthesis.image, time.monotonic() - started)
-        return 0
-    display.interrupted(output, resumable=bool(run.save_every))
-    return 128 + (interrupts.received or 0)
+        remove_checkpoint(self._checkpoint)
+        self._display.done(self._output, synthesis.image, time.monotonic() - self._started)
 
+    def _stop(self, synthesis: Synthesis) -> None:
+        resumable = bool(self._run.save_every) and self._save_checkpoint(synthesis)
+        self._write(synthesis, finished=False)
+        self._display.stopped(self._output, resumable=resumable)
 
-def _with_checkpoints(synthesis: Synthesis, path: Path, every: float) -> Iterator[Step]:
-    last = time.monotonic()
-    for step in synthesis:
-        yield step
-        if every and time.monotonic() - last >= every:
-            save_checkpoint(path, synthesis.state())
-            last = time.monotonic()
+    def _salvage(self, synthesis: Synthesis) -> None:
+        """Keep the picture so far; the error that ended the run is the one to be told, whatever comes of this."""
+        with suppress(OneiraError):
+            self._write(synthesis, finished=False)
+            self._display.note(f"wrote {self._output} as it was before what follows")
 
+    def _save_checkpoint(self, synthesis: Synthesis) -> bool:
+        """Whether it could be written; a run goes on without."""
+        try:
+            save_checkpoint(self._checkpoint, synthesis.state())
+        except CheckpointError as error:
+            self._display.note(str(error))
+            return False
+        return True
 
-def _write(technique: Technique, synthesis: Synthesis, output: Path, run: RunOptions, *, finished: bool) -> None:
-    """The picture; one that is not finished carries no recipe, because a rerun would not give it."""
-    recipe: Recipe | None = technique.recipe(synthesis) if finished and not run.no_recipe else None
-    image = synthesis.image
-    alpha = _alpha(technique, image)
-    save(output, image, alpha=alpha, recipe=recipe, depth=run.depth, sidecar=run.sidecar)
+    def _write(self, synthesis: Synthesis, *, finished: bool) -> None:
+        """The picture; one that is not finished carries no recipe, because a rerun would not give it."""
+        recipe = self._technique.recipe(synthesis) if finished and not self._run.no_recipe else None
+        image = synthesis.image
+        save(
+            self._output,
+            image,
+            alpha=_alpha(self._technique, image),
+            recipe=recipe,
+            depth=self._run.depth,
+            sidecar=self._run.sidecar,
+        )
+
+    def _tell_weights(self, synthesis: Synthesis) -> None:
+        """Weights that are not what somebody will think they are."""
+        digests = synthesis.encoder.digests
+        for name, digest in digests.items():
+            if self._weights.get(name, digest) != digest:
+                self._display.note(
+                    f"the weights of {name} are others than the recipe's "
+                    f"(SHA-256 {digest[:8]}..., not {self._weights[name][:8]}...): the picture will differ"
+                )
+        if self._run.weights is not None and self._technique.model not in digests:
+            self._display.note(f"no layer of {self._technique.model} is used, nor is {self._run.weights}")
 
 
 def _alpha(technique: Technique, image: Tensor) -> Tensor | None:
     """The transparency of the picture that is worked on, at the result's size."""
-    alpha = technique.picture(getattr(technique, technique.picture_fields()[0])).alpha
+    pictures = technique.picture_fields()
+    alpha = technique.picture(getattr(technique, pictures[0])).alpha if pictures else None
     return None if alpha is None else resize(alpha, (image.shape[2], image.shape[3]))
-
-
-def _default_output(picture: str, verb: str, *, resume: bool) -> Path:
-    """`cat-dream.png`, or the first of `cat-dream-2.png`, ... that is free (with a checkpoint, when resuming)."""
-    stem = Path(picture.removeprefix("sample:")).stem
-    number = 1
-    while True:
-        candidate = Path(f"{stem}-{verb}.png" if number == 1 else f"{stem}-{verb}-{number}.png")
-        if resume:
-            if checkpoint_of(candidate).exists():
-                return candidate
-            if number > 1 and not candidate.exists():
-                raise OneiraError(f"no checkpoint of {stem}-{verb}.png here to go on from; name the picture with -o")
-        elif not candidate.exists() and not checkpoint_of(candidate).exists():
-            return candidate
-        number += 1

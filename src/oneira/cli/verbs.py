@@ -1,46 +1,42 @@
 """Commands made from techniques: their fields are the options, so that each has one home."""
 
-import inspect
 from collections.abc import Callable
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Any
 
-from cyclopts import Parameter
-from pydantic.fields import FieldInfo
-
-from oneira.cli.options import option_for
-from oneira.cli.running import RunOptions, run_technique
-from oneira.techniques import Technique
+from oneira.cli.display import Display
+from oneira.cli.options import SHARED, argument, chosen, option, options_of, signed
+from oneira.cli.outputs import free_output, require_output
+from oneira.cli.run_options import NAMES, RunOptions
+from oneira.cli.running import run_technique
+from oneira.techniques import SAMPLE, Technique, located
 
 
 def command_for(technique: type[Technique]) -> Callable[..., int]:
-    """A function whose signature is the technique's options, `--preset`, and those of every verb."""
+    """A command whose signature is the technique's options, `--preset`, and those of every verb."""
     pictures = technique.picture_fields()
 
-    def command(*given: Any, preset: str | None = None, run: RunOptions | None = None, **options: Any) -> int:
-        chosen = {**dict(zip(pictures, given, strict=True)), **{k: v for k, v in options.items() if v is not None}}
-        configured = technique.configured(preset, **chosen)
-        return run_technique(configured, run or RunOptions(), getattr(configured, pictures[0]))
+    def run(*given: str, preset: str | None = None, **options: Any) -> int:
+        running = chosen(RunOptions, technique.verb(), options)
+        configured = technique.configured(preset, **dict(zip(pictures, given, strict=True)), **options)
+        name = Path(given[0].removeprefix(SAMPLE)).stem if given else technique.verb()
+        output = running.output or free_output(Path(), f"{name}-{technique.verb()}", ".png", resume=running.resume)
+        require_output(output, [located(path) for path in given], running.depth)
+        return run_technique(configured, running, output, Display(quiet=running.quiet, json=running.as_json))
 
-    parameters = [_positional(name, technique.model_fields[name]) for name in pictures]
-    parameters.append(_preset(technique))
-    parameters += [option_for(name, field) for name, field in technique.model_fields.items() if name not in pictures]
-    parameters.append(
-        inspect.Parameter("run", inspect.Parameter.KEYWORD_ONLY, annotation=RunOptions | None, default=None)
-    )
-    command.__signature__ = inspect.Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
-    command.__name__ = technique.verb()
-    command.__doc__ = technique.__doc__
-    return command
-
-
-def _positional(name: str, field: FieldInfo) -> inspect.Parameter:
-    help_text = f"{field.description} (a file, or sample:NAME)"
-    return inspect.Parameter(
-        name, inspect.Parameter.POSITIONAL_ONLY, annotation=Annotated[str, Parameter(help=help_text)]
+    fields = technique.model_fields
+    return signed(
+        run,
+        technique.verb(),
+        technique.__doc__ or "",
+        [
+            *(argument(name, str, f"{fields[name].description} (a file, or sample:NAME)") for name in pictures),
+            option("preset", str, _about_presets(technique)),
+            *options_of(technique, without=pictures),
+            *options_of(RunOptions, SHARED, names=NAMES),
+        ],
     )
 
 
-def _preset(technique: type[Technique]) -> inspect.Parameter:
-    help_text = f"named settings: {', '.join(technique.presets)}; options given beside it override it"
-    annotation = Annotated[str | None, Parameter(help=help_text)]
-    return inspect.Parameter("preset", inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=None)
+def _about_presets(technique: type[Technique]) -> str:
+    return f"named settings: {', '.join(technique.presets)}; options given beside it override it"

@@ -27,9 +27,11 @@ class Preprocessing:
     @lru_cache(maxsize=16)  # noqa: B019 - the few instances there are live as long as the program
     def _constants(self, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
         """Gain and shift (3, 1, 1); sent to an accelerator with every picture, they would make it wait."""
-        gain = torch.tensor([self.scale / s for s in self.std], dtype=dtype).view(3, 1, 1)
-        shift = torch.tensor([-m / s for m, s in zip(self.mean, self.std, strict=True)], dtype=dtype).view(3, 1, 1)
-        return gain.to(device), shift.to(device)
+        # What inference mode makes could never take part in a gradient.
+        with torch.inference_mode(False):
+            gain = torch.tensor([self.scale / s for s in self.std], dtype=dtype).view(3, 1, 1)
+            shift = torch.tensor([-m / s for m, s in zip(self.mean, self.std, strict=True)], dtype=dtype).view(3, 1, 1)
+            return gain.to(device), shift.to(device)
 
 
 IMAGENET = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))

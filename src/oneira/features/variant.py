@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from oneira.errors import PlanError, nearest
+from oneira.errors import PlanError, one_of
 
 Pooling = Literal["max", "avg", "l2"]
 Padding = Literal["zeros", "replicate", "reflect"]
@@ -32,10 +32,8 @@ class Variant:
     padding: Padding = "zeros"
 
     def __post_init__(self) -> None:
-        for what, chosen, kinds in (("pooling", self.pooling, Pooling), ("padding", self.padding, Padding)):
-            allowed = get_args(kinds)
-            if chosen not in allowed:
-                raise PlanError(f"unknown {what} {chosen!r}{nearest(str(chosen), allowed)}: {', '.join(allowed)}")
+        one_of("pooling", self.pooling, get_args(Pooling))
+        one_of("padding", self.padding, get_args(Padding))
         if self.gain is not None and not (math.isfinite(self.gain) and self.gain > 0):
             raise PlanError(f"the gain of pooling is a positive number, not {self.gain}")
 

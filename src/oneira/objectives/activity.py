@@ -5,16 +5,18 @@ All are negatives of activity, because every term is minimised.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from oneira.errors import AddressError, PlanError
+from oneira.errors import AddressError, PlanError, one_of
 from oneira.features.address import Address
 from oneira.features.encoder import Encoder
 from oneira.features.registry import find_backbone, resolve
 from oneira.objectives.term import BoundTerm, Size, Term, View, names_of
+
+DreamLoss = Literal["l2", "mean"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,10 @@ class Dream(Term):
     """
 
     layers: str | Sequence[str] = "relu4_3"
-    loss: Literal["l2", "mean"] = "l2"
+    loss: DreamLoss = "l2"
+
+    def __post_init__(self) -> None:
+        one_of("loss", self.loss, get_args(DreamLoss))
 
     def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
         """No targets: the layers' own activity."""
@@ -79,6 +84,7 @@ class Neuron(Term):
 
         def evaluate(view: View) -> Tensor:
             features = _channels(view.activations[address], [self.channel], address)
+            view.require_no_mask(address)
             if features.ndim == 2:
                 return -features.float().sum()
             height, width = features.shape[2:]
@@ -108,12 +114,13 @@ class ClassLogit(Term):
         address = resolve(f"{self.backbone}:{find_backbone(self.backbone).logits}")
 
         def evaluate(view: View) -> Tensor:
+            view.require_no_mask(address)
             return -_channels(view.activations[address], [self.index], address).float().sum()
 
         return BoundTerm(self.name, evaluate, frozenset([address]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Direction(Term):
     """The mean dot product with a direction (c,) in the space of a layer's channels, scaled to length 1."""
 
@@ -136,7 +143,7 @@ class Direction(Term):
 
 def _mean(values: Tensor, view: View) -> Tensor:
     """The (weighted) mean over channels and positions of (b, c, ...), summed over the batch."""
-    weights = view.weights(values) if values.ndim == 4 else None
+    weights = view.weights(values)
     weighted = values if weights is None else values * weights
     return weighted.flatten(1).mean(1).sum()
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from oneira.errors import one_of
 from oneira.features.encoder import Encoder
 from oneira.features.registry import resolve
 from oneira.images import resize
@@ -15,7 +16,7 @@ from oneira.objectives.term import BoundTerm, Size, Term, View, names_of
 ContentNormalization = Literal["average", "gatys", "relative"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Content(Term):
     """The distance to a picture's activations, position by position (Gatys et al. 2016, equation 1).
 
@@ -27,6 +28,9 @@ class Content(Term):
     image: Tensor
     layers: str | Sequence[str] = "relu4_2"
     normalization: ContentNormalization = "average"
+
+    def __post_init__(self) -> None:
+        one_of("normalization", self.normalization, get_args(ContentNormalization))
 
     def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
         """Targets: the picture's activations at `size`."""
@@ -43,7 +47,7 @@ class Content(Term):
     def _distance(self, view: View, features: Tensor, target: Tensor) -> Tensor:
         # In float32 from the difference on: it is small against both.
         squares = (features.float() - target.float()).square()
-        weights = view.weights(squares) if squares.ndim == 4 else None
+        weights = view.weights(squares)
         if weights is not None:
             squares = squares * weights
         if self.normalization == "gatys":

@@ -1,13 +1,16 @@
 """Restraints on the picture itself: smoothness and range. No network is asked."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
+from oneira.errors import one_of
 from oneira.features.encoder import Encoder
 from oneira.objectives.term import BoundTerm, Size, Term, View
+
+VariationForm = Literal["beta", "l1"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,10 @@ class TotalVariation(Term):
     """
 
     beta: float = 2.0
-    form: Literal["beta", "l1"] = "beta"
+    form: VariationForm = "beta"
+
+    def __post_init__(self) -> None:
+        one_of("form of total variation", self.form, get_args(VariationForm))
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ are means over positions, so that pictures of any two sizes can be compared, and
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ Statistics = Literal["gram", "moments", "wasserstein"]
 LONGEST_RUN = 4096
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Summary:
     """Raw moments, float32: `mean` (b, c), and `second` (b, c, c), the Gram matrix averaged over positions."""
 
@@ -36,6 +37,18 @@ class Summary:
         """(b, c): each channel's standard deviation; a root has no gradient at zero, where dead channels are."""
         squares = self.second.diagonal(dim1=1, dim2=2)
         return (squares - self.mean.square()).clamp(min=0).add(1e-6).sqrt()
+
+    @cached_property
+    def covariance_root(self) -> Tensor:
+        """(b, c, c), float64: the symmetric square root of the covariance; of a target, needed at every step."""
+        values, vectors = torch.linalg.eigh(_lifted(self.covariance))
+        root: Tensor = vectors * values.clamp(min=0).sqrt().unsqueeze(-2) @ vectors.mT
+        return root
+
+
+def _lifted(covariance: Tensor) -> Tensor:
+    """Float64, and a little above singular: dead channels have no spread."""
+    return covariance.double() + 1e-4 * torch.eye(covariance.shape[-1], dtype=torch.float64, device=covariance.device)
 
 
 def summarise(features: Tensor, weights: Tensor | None = None) -> Summary:
@@ -107,17 +120,15 @@ def _wasserstein_distance(summary: Summary, target: Summary) -> Tensor:
     """The squared 2-Wasserstein distance of two Gaussians over the number of channels (crowsonkb's W2 style loss).
 
     tr((B^1/2 A B^1/2)^1/2) is taken from eigenvalues, which is exact and whose gradient stays finite where eigenvalues
-    coincide; crowsonkb iterates Newton and Schulz instead.
+    coincide; crowsonkb iterates Newton and Schulz instead. In float64: near the optimum, float32's roots leave a
+    gradient of which a tenth is noise.
     """
     channels = target.mean.shape[1]
-    floor = 1e-4 * torch.eye(channels, device=target.mean.device)
-    a, b = summary.covariance + floor, target.covariance + floor
-    values, vectors = torch.linalg.eigh(b)
-    root = vectors * values.clamp(min=0).sqrt().unsqueeze(-2) @ vectors.mT
-    inner = root @ a @ root
+    covariance, root = _lifted(summary.covariance), target.covariance_root
+    inner = root @ covariance @ root
     crossed = torch.linalg.eigvalsh((inner + inner.mT) / 2).clamp(min=1e-12).sqrt().sum(-1)
-    traces = a.diagonal(dim1=-2, dim2=-1).sum(-1) + values.sum(-1)
-    covariances: Tensor = (traces - 2 * crossed) / channels
+    traces = covariance.diagonal(dim1=-2, dim2=-1).sum(-1) + root.square().sum((-2, -1))
+    covariances: Tensor = ((traces - 2 * crossed) / channels).to(summary.mean.dtype)
     return (summary.mean - target.mean).square().mean(-1) + covariances
 
 

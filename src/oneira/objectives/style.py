@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from oneira.errors import PlanError
+from oneira.errors import PlanError, one_of
 from oneira.features.encoder import Encoder
 from oneira.features.registry import resolve
 from oneira.images import resize
@@ -18,7 +18,7 @@ GATYS_STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 StyleNormalization = Literal["average", "gatys", "relative"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Style(Term):
     """The distance between the layers' statistics and those of `image` (1, 3, h, w), over layers with `weights`.
 
@@ -39,7 +39,10 @@ class Style(Term):
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        layers, statistics = names_of(self.layers), names_of(self.statistics)
+        layers, statistics = names_of(self.layers), names_of(self.statistics, "statistic", "gram")
+        one_of("normalization", self.normalization, get_args(StyleNormalization))
+        for name in statistics:
+            one_of("statistic", name, DISTANCES)
         if self.normalization == "gatys" and statistics != ("gram",):
             raise PlanError(f"Gatys' normalization belongs to Gram matrices, not to {', '.join(statistics)}")
         if self.weights is not None and len(self.weights) != len(layers):
@@ -51,13 +54,16 @@ class Style(Term):
         weights = self.weights or [1 / len(addresses)] * len(addresses)
         with torch.no_grad():
             seen = encoder(resize(self.image, self._size(size)).to(encoder.device), addresses)
-            targets = {address: summarise(seen[address]) for address in addresses}
+            for address in addresses:
+                if seen[address].ndim != 4:
+                    raise PlanError(f"{address} has no positions; style needs a layer that has")
+            targets = {address: summarise(self._precise(seen[address])) for address in addresses}
             positions = {address: seen[address].shape[2:].numel() for address in addresses}
 
         def evaluate(view: View) -> Tensor:
             total = view.image.new_zeros(())
             for address, weight in zip(addresses, weights, strict=True):
-                features = view.activations[address]
+                features = self._precise(view.activations[address])
                 summary = summarise(features, view.weights(features))
                 if self.normalization == "gatys":
                     loss = _gatys(summary, targets[address], features.shape[2:].numel(), positions[address])
@@ -68,12 +74,17 @@ class Style(Term):
 
         return BoundTerm(self.name, evaluate, frozenset(addresses))
 
+    def _precise(self, features: Tensor) -> Tensor:
+        # A root of covariances magnifies what bfloat16 rounds away; Gram matrices and moments do not.
+        return features.float() if "wasserstein" in names_of(self.statistics) else features
+
     def _distance(self, summary: Summary, target: Summary) -> Tensor:
         total = summary.mean.new_zeros(())
         for name in names_of(self.statistics):
             distance = DISTANCES[name]  # type: ignore[index]
             between = distance.between(summary, target).sum()
-            total = total + (between / distance.size(target) if self.normalization == "relative" else between)
+            relative = self.normalization == "relative"
+            total = total + (between / distance.size(target).clamp(min=1e-12) if relative else between)
         return total
 
     def _size(self, canvas: Size) -> Size:

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -34,15 +35,24 @@ class View:
     def through(self, mask: Tensor) -> "View":
         """The same view through `mask` (1, 1, h, w), in the image's own place and size before it was moved."""
         placed = mask.to(self.image.device)
-        placed = placed if self.moved is None else self.moved(placed)
+        if self.moved is not None:
+            # Moves are affine: what they bring in from outside the picture, such as a border, is not in the mask.
+            placed = self.moved(placed) - self.moved(torch.zeros_like(placed))
         return replace(self, mask=placed if self.mask is None else placed * self.mask)
 
     def weights(self, features: Tensor) -> Tensor | None:
         """The mask on the grid of `features` (b, c, h, w), scaled to mean 1: (1, 1, h, w); None where all counts."""
         if self.mask is None:
             return None
+        if features.ndim != 4:
+            raise PlanError("a mask cannot confine a layer that has no positions")
         weights = F.interpolate(self.mask, features.shape[2:], mode="area")
-        return weights / weights.mean().clamp(min=1e-6)
+        return weights / weights.mean().clamp(min=1e-12)
+
+    def require_no_mask(self, address: Address) -> None:
+        """PlanError where a mask should confine what has one place, or none."""
+        if self.mask is not None:
+            raise PlanError(f"a mask cannot confine one unit of {address}; leave it out for this term")
 
 
 @dataclass(frozen=True)
@@ -104,11 +114,15 @@ class Sum(Term):
 
 
 def as_sum(term: Term) -> Sum:
-    """Any term as a sum of weighted terms."""
-    return term if isinstance(term, Sum) else Sum(((1.0, term),))
+    """Any term as a sum of weighted terms; a masked sum as a sum of masked terms, each with its own name and needs."""
+    if isinstance(term, Sum):
+        return term
+    if isinstance(term, Masked) and isinstance(term.term, Sum):
+        return Sum(tuple((weight, Masked(term.mask, part)) for weight, part in term.term.parts))
+    return Sum(((1.0, term),))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Masked(Term):
     """`term`, confined to a region: `mask` (1, 1, h, w) in [0, 1], resized to each layer's grid.
 
@@ -189,9 +203,9 @@ def _distinct(names: list[str]) -> list[str]:
     return distinct
 
 
-def names_of(names: str | Sequence[str]) -> tuple[str, ...]:
+def names_of(names: str | Sequence[str], what: str = "layer", example: str = "relu4_2") -> tuple[str, ...]:
     """One name or several -> a tuple; PlanError where there is none."""
     chosen = (names,) if isinstance(names, str) else tuple(names)
     if not chosen:
-        raise PlanError("no layer is named; name at least one, such as 'relu4_2'")
+        raise PlanError(f"no {what} is named; name at least one, such as {example!r}")
     return chosen

@@ -45,11 +45,12 @@ class Average:
                 for parameter, value in zip(parameters, held, strict=True):
                     parameter.copy_(value)
 
-    def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
-        return {"count": self._count, "sums": [total.cpu() for total in self._sums]}
+    def state(self, *, copy: bool = False) -> dict[str, Any]:
+        """For a checkpoint; where the average may go on before it is written, a `copy`."""
+        sums = [total.clone() if copy else total.cpu() for total in self._sums]
+        return {"count": self._count, "sums": sums}
 
     def restore(self, state: Mapping[str, Any], device: torch.device) -> None:
         """From a checkpoint."""
         self._count = int(state["count"])
-        self._sums = [total.to(device) for total in state["sums"]]
+        self._sums = [total.to(device, copy=True) for total in state["sums"]]

@@ -2,12 +2,12 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from oneira.errors import PlanError
+from oneira.errors import PlanError, one_of
 from oneira.images import fit, resize
 
 Size = tuple[int, int]  # height, width
@@ -60,7 +60,7 @@ def spatial_frequencies(height: int, width: int) -> Tensor:
     return torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None, :])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pixels(Canvas):
     """The picture itself, value by value.
 
@@ -74,7 +74,9 @@ class Pixels(Canvas):
     clamp: bool = True
 
     def __post_init__(self) -> None:
-        if self.start.ndim != 4 or self.start.shape[1] != 3:
+        if self.noise is not None:
+            one_of("noise", self.noise, get_args(Noise))
+        if self.start.ndim != 4 or self.start.shape[1] != 3 or self.start.numel() == 0:
             raise PlanError(f"a canvas starts from an image (1, 3, height, width), not {tuple(self.start.shape)}")
 
     @classmethod
@@ -93,12 +95,12 @@ class Pixels(Canvas):
 
     def begin(self, size: Size, generator: torch.Generator, device: torch.device) -> "PixelSurface":
         """The start, resized, or noise."""
-        base = resize(self.start, size)
+        base = resize(self.start.to(device), size)  # on the device, as on every size to come
         values = base
         if self.noise is not None:
-            drawn = _noise(self.noise, tuple(base.shape), generator)
+            drawn = _noise(self.noise, tuple(base.shape), generator).to(device)
             values = (0.5 + self.spread * drawn).clamp(0, 1)
-        return PixelSurface(self, base.to(device), values.to(device))
+        return PixelSurface(self, base, values)
 
 
 def _noise(kind: Noise, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -1,5 +1,6 @@
 """The checkpoints of a picture in the making: where they lie, and which one to go on from."""
 
+import glob
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,11 @@ from oneira.errors import CheckpointError
 def checkpoint_of(output: Path) -> Path:
     """Where the checkpoint of the picture `output` lies: beside it."""
     return output.with_name(output.name + ".checkpoint")
+
+
+def has_checkpoint(path: Path) -> bool:
+    """Whether there is something to go on from: who is killed while writing leaves only the one before."""
+    return path.exists() or _before(path).exists()
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
@@ -39,8 +45,9 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Any], str | None]:
 
 
 def remove_checkpoint(path: Path) -> None:
-    """Delete both, once the picture is safe."""
-    for candidate in (path, _before(path)):
+    """Delete both, once the picture is safe, and what writers that were killed have left half written."""
+    halves = path.parent.glob(f".{glob.escape(path.name)}.*.part")
+    for candidate in (path, _before(path), *halves):
         candidate.unlink(missing_ok=True)
 
 

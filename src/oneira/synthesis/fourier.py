@@ -17,7 +17,7 @@ from oneira.synthesis.canvas import Canvas, Carry, Size, Surface, spatial_freque
 COLOUR_COVARIANCE_ROOT = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fourier(Canvas):
     """A spectrum per picture and decorrelated colour; begins as noise of standard deviation `spread`, or as `start`.
 
@@ -39,7 +39,9 @@ class Fourier(Canvas):
 
     @classmethod
     def of(cls, image: Tensor) -> "Fourier":
-        """Begin with `image` (b, 3, h, w)."""
+        """Begin with `image` (b, 3, h, w); PlanError for another shape."""
+        if image.ndim != 4 or image.shape[1] != 3:
+            raise PlanError(f"a canvas starts from an image (b, 3, height, width), not {tuple(image.shape)}")
         return cls(height=image.shape[2], width=image.shape[3], batch=image.shape[0], start=image)
 
     def size(self, long_side: int) -> Size:
@@ -49,7 +51,7 @@ class Fourier(Canvas):
     def begin(self, size: Size, generator: torch.Generator, device: torch.device) -> "FourierSurface":
         """Noise, or the start's spectrum."""
         if self.start is not None:
-            return FourierSurface.showing(self, resize(self.start, size).to(device))
+            return FourierSurface.showing(self, resize(self.start.to(device), size))
         shape = (self.batch, 3, size[0], size[1] // 2 + 1, 2)
         return FourierSurface(self, size, (self.spread * torch.randn(shape, generator=generator)).to(device))
 

@@ -4,7 +4,7 @@ A generator of Steps. Progress, previews, checkpoints, cancelling: all are consu
 two steps is all that is needed to go on later, to the same bytes.
 """
 
-import math
+import copy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -13,23 +13,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from oneira.errors import CheckpointError, SynthesisError
+from oneira.errors import CheckpointError, PlanError, SynthesisError
 from oneira.features.encoder import Encoder
 from oneira.features.hardware import choose_device, choose_precision
 from oneira.features.weights import Progress
-from oneira.objectives import BoundObjective, Losses
-from oneira.synthesis.augmentation import Chain
+from oneira.objectives import BoundObjective
 from oneira.synthesis.averaging import Average
 from oneira.synthesis.canvas import Surface
+from oneira.synthesis.descent import Descent, NotFinite, Reading
+from oneira.synthesis.memory import memory_told
 from oneira.synthesis.plan import Plan
+from oneira.synthesis.rehearsal import rehearse
 from oneira.synthesis.schedules import Scale
 from oneira.synthesis.steps import Step
 
 State = dict[str, Any]
 
-
-class _NotFinite(Exception):  # noqa: N818 - caught inside the loop, where it leads to a second try
-    pass
+SEEDS = 2**63  # what a recipe can hold
 
 
 class Synthesis:
@@ -37,7 +37,9 @@ class Synthesis:
 
     `device` and `precision` may be `auto`; `weights` names a file for a backbone; `offline` forbids downloads;
     `progress` is told of them.
-    Raises SynthesisError when a loss is not finite twice: `image` then still is the last good picture.
+    Raises AddressError or PlanError, before any weights are read, for layers that are not there or pictures too small
+    for them. Iterating raises SynthesisError where memory does not suffice, or a loss is not finite twice: `image` then
+    still is the last good picture.
     """
 
     def __init__(
@@ -51,19 +53,24 @@ class Synthesis:
         offline: bool = False,
         progress: Progress | None = None,
     ) -> None:
+        if not 0 <= seed < SEEDS:
+            raise PlanError(f"a seed is a whole number of at least 0 and below 2^63, not {seed}")
         self.plan = plan
         self.seed = seed
         self.device = choose_device(device)
+        self.precision = choose_precision(precision, self.device)
         self._loading = {"weights": weights, "offline": offline, "progress": progress}
-        self.encoder = self._encoder(choose_precision(precision, self.device))
+        self.encoder = self._encoder(self.precision)
+        rehearse(plan, self.encoder)
         self._generator = torch.Generator().manual_seed(seed)
         self._scale = 0
         self._index = 0
         self._rescued = False
         self._surface: Surface | None = None
         self._average = Average(plan.averaging)
-        self._optimiser: torch.optim.Optimizer | None = None
-        self._optimiser_state: State | None = None
+        self._descent: Descent | None = None
+        self._descent_before: State | None = None  # what a checkpoint held, until there is a descent to take it
+        self._weights_before: Mapping[str, str] = {}
 
     def __iter__(self) -> Iterator[Step]:
         scales = self.plan.schedule.scales
@@ -80,118 +87,99 @@ class Synthesis:
         with torch.no_grad(), self._average.shown_on(surface.parameters):
             return surface.image().detach().float().clamp(0, 1).cpu().clone()
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of the weights of every backbone that the picture so far was computed with."""
+        return {**self._weights_before, **self.encoder.digests}
+
     def state(self) -> State:
-        """Everything that the steps to come depend on; `restore` takes it."""
+        """Everything that the steps to come depend on, until the next step is taken; `restore` takes it."""
         surface = self._ready()
         return {
             "fingerprint": self.plan.fingerprint,
             "seed": self.seed,
+            "precision": str(self.precision),
+            "threads": torch.get_num_threads(),
+            "weights": self.digests,
             "scale": self._scale,
             "index": self._index,
             "rescued": self._rescued,
-            "precision": str(self.encoder.precision),
             "parameters": [p.detach().cpu() for p in surface.parameters],
             "average": self._average.state(),
-            "optimiser": self._optimiser.state_dict() if self._optimiser is not None else self._optimiser_state,
+            "descent": self._descent_before if self._descent is None else self._descent.state(),
             "generator": self._generator.get_state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from where `state()` was taken. Raises CheckpointError if it was taken from another plan or seed."""
-        if state.get("fingerprint") != self.plan.fingerprint or state.get("seed") != self.seed:
-            raise CheckpointError("the checkpoint belongs to other settings or pictures; run without --resume")
-        try:
-            self._scale, self._index = state["scale"], state["index"]
-            self._rescued = state["rescued"]
-            if state["precision"] != str(self.encoder.precision):
-                self.encoder = self._encoder(getattr(torch, state["precision"].removeprefix("torch.")))
-            self._surface = self._begin()
-            for parameter, saved in zip(self._surface.parameters, state["parameters"], strict=True):
-                parameter.data.copy_(saved)
-            self._average.restore(state["average"], self.device)
-            self._optimiser_state = state["optimiser"]
-            self._generator.set_state(state["generator"])
-        except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
-            raise CheckpointError(f"the checkpoint is damaged ({error}); run without --resume") from error
+        """Go on from where `state()` was taken.
 
-    # What follows tells the story from outside to inside: a scale, a step, the gradient.
+        Raises CheckpointError if it was taken from another plan, seed or precision; other weights are seen, and
+        refused, when they have been loaded. The number of threads, `state["threads"]`, is left for the caller to
+        set: the same bytes need the same number.
+        """
+        if state.get("fingerprint") != self.plan.fingerprint or state.get("seed") != self.seed:
+            raise CheckpointError("the checkpoint belongs to other settings or pictures; start without it")
+        if state.get("precision") != str(self.precision):
+            before, now = (str(p).removeprefix("torch.") for p in (state.get("precision"), self.precision))
+            raise CheckpointError(f"the checkpoint was computed in {before}, this run would go on in {now}")
+        try:
+            self._restore(state)
+        except (KeyError, IndexError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"the checkpoint is damaged ({error}); start without it") from error
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        if not state["threads"] > 0:
+            raise ValueError(f"{state['threads']} threads")
+        self._scale, self._index = int(state["scale"]), int(state["index"])
+        self._rescued = bool(state["rescued"])
+        if self._rescued:
+            self.encoder = self._encoder(torch.float32)
+        self._surface = self._begin()
+        for parameter, saved in zip(self._surface.parameters, state["parameters"], strict=True):
+            if saved.shape != parameter.shape:
+                raise ValueError(f"a picture of {tuple(saved.shape)} for a canvas of {tuple(parameter.shape)}")
+            parameter.data.copy_(saved)
+        self._average.restore(state["average"], self.device)
+        self._descent_before = copy.deepcopy(state["descent"])  # whose tensors will be changed in place
+        self._weights_before = dict(state["weights"])
+        self._generator.set_state(state["generator"])
+
+    # What follows tells the story from outside to inside: a scale, a step, a second try.
 
     def _descend(self, scale: Scale) -> Iterator[Step]:
-        surface = self._ready()
         size = self.plan.canvas.size(scale.size)
-        objective = self._bind(size)
-        self._optimiser = self.plan.optimiser.build(surface.parameters)
-        if self._optimiser_state is not None:
-            self._optimiser.load_state_dict(self._optimiser_state)
-            self._optimiser_state = None
-        good = [p.detach().clone() for p in surface.parameters]
+        with memory_told(size):
+            objective = self._bind(size)
+            descent = self._descent = self._prepared()
         before = sum(s.steps for s in self.plan.schedule.scales[: self._scale])
         while self._index < scale.steps:
             note = None
-            try:
-                losses = self._update(objective, surface, good)
-            except _NotFinite:
-                note = self._rescue(surface, good)
-                objective = self._bind(size)
-                losses = self._second_try(objective, surface, good)
+            with memory_told(size):
+                try:
+                    reading = descent.step(objective)
+                except NotFinite:
+                    note = self._rescue(descent)
+                    objective = self._bind(size)
+                    reading = self._second_try(descent, objective)
+            self._require_same_weights()
             self._index += 1
-            yield Step(
-                self._scale,
-                size,
-                self._index,
-                before + self._index,
-                self.plan.schedule.total,
-                losses.total.item(),
-                {name: loss.item() for name, loss in losses.by_term.items()},
-                lambda: self.image,
-                note,
-            )
+            done = before + self._index
+            total = self.plan.schedule.total
+            yield Step(self._scale, size, self._index, done, total, *reading, lambda: self.image, note)
 
-    def _update(self, objective: BoundObjective, surface: Surface, good: list[Tensor]) -> Losses:
-        """One step of the optimiser; only what has a finite loss and gradient is updated, and then kept in `good`."""
-        assert self._optimiser is not None
-        optimiser = self._optimiser
-        taken: list[Losses] = []
+    def _prepared(self) -> Descent:
+        descent = Descent(self.plan, self._ready(), self._average, self._generator)
+        if self._descent_before is not None:
+            try:
+                descent.restore(self._descent_before)
+            except (KeyError, ValueError, TypeError, AttributeError) as error:
+                raise CheckpointError(f"the checkpoint is damaged ({error}); start without it") from error
+            self._descent_before = None
+        return descent
 
-        def closure() -> Tensor:
-            optimiser.zero_grad(set_to_none=True)
-            taken.append(self._gradient(objective, surface))
-            return taken[-1].total.detach()
-
-        # torch types a closure as returning a float; all of its optimisers take a tensor.
-        optimiser.step(lambda: self._keeping(good, surface, closure))  # type: ignore[arg-type, return-value]
-        if not self.plan.optimiser.searches:
-            surface.constrain()
-        self._average.add(surface.parameters)
-        return taken[0]
-
-    @staticmethod
-    def _keeping(good: list[Tensor], surface: Surface, closure: Any) -> Tensor:
-        loss: Tensor = closure()
-        for kept, parameter in zip(good, surface.parameters, strict=True):
-            kept.copy_(parameter.detach())
-        return loss
-
-    def _gradient(self, objective: BoundObjective, surface: Surface) -> Losses:
-        image = surface.image()
-        # A new node even where the parameters are the picture, so that the hook lives for this pass alone.
-        picture = image.view_as(image)
-        if self.plan.shaping is not None:
-            picture.register_hook(self.plan.shaping)
-        chain = Chain(self.plan.augmentation) if self.plan.augmentation else None
-        losses = objective(picture, None if chain is None else chain.draw(self._generator))
-        losses.total.backward()
-        gradients = [p.grad for p in surface.parameters if p.grad is not None]
-        # The sum of finite numbers that is not finite would overflow the update, too.
-        if not math.isfinite(losses.total.item() + sum(float(g.sum()) for g in gradients)):
-            raise _NotFinite
-        return losses
-
-    def _rescue(self, surface: Surface, good: list[Tensor]) -> str:
+    def _rescue(self, descent: Descent) -> str:
         """Back to the last picture whose loss was finite; on from there in float32 with a fresh optimiser, once."""
-        with torch.no_grad():
-            for parameter, kept in zip(surface.parameters, good, strict=True):
-                parameter.copy_(kept)
+        descent.go_back()
         where = f"step {self._index + 1} at scale {self._scale + 1}"
         if self._rescued:
             raise SynthesisError(
@@ -199,14 +187,13 @@ class Synthesis:
             )
         self._rescued = True
         self.encoder = self._encoder(torch.float32)
-        self._optimiser = self.plan.optimiser.build(surface.parameters)
         return f"the loss was not finite at {where}: went back one step, and on in float32"
 
-    def _second_try(self, objective: BoundObjective, surface: Surface, good: list[Tensor]) -> Losses:
+    def _second_try(self, descent: Descent, objective: BoundObjective) -> Reading:
         try:
-            return self._update(objective, surface, good)
-        except _NotFinite:
-            self._rescue(surface, good)
+            return descent.step(objective)
+        except NotFinite:
+            self._rescue(descent)
             raise
 
     def _encoder(self, precision: torch.dtype) -> Encoder:
@@ -214,6 +201,11 @@ class Synthesis:
 
     def _bind(self, size: tuple[int, int]) -> BoundObjective:
         return BoundObjective(self.plan.objective, self.encoder, size)
+
+    def _require_same_weights(self) -> None:
+        for name, digest in self.encoder.digests.items():
+            if self._weights_before.get(name, digest) != digest:
+                raise CheckpointError(f"the checkpoint was computed with other weights of {name}; start without it")
 
     def _begin(self) -> Surface:
         size = self.plan.canvas.size(self.plan.schedule.scales[self._scale].size)
@@ -226,11 +218,11 @@ class Synthesis:
 
     def _enter(self, scale: int) -> None:
         surface = self._ready()
-        with self._average.shown_on(surface.parameters):
-            size = self.plan.canvas.size(self.plan.schedule.scales[scale].size)
+        size = self.plan.canvas.size(self.plan.schedule.scales[scale].size)
+        with memory_told(size), self._average.shown_on(surface.parameters):
             self._surface = surface.resized(size, self.plan.schedule.carry)
         self._average = Average(self.plan.averaging)
-        self._optimiser = None
+        self._descent = None
         self._scale, self._index = scale, 0
 
 

@@ -17,16 +17,16 @@ Builder = Callable[..., Optimizer]
 
 @dataclass(frozen=True)
 class OptimiserSpec:
-    """`name` of OPTIMISERS, learning `rate`, and the optimiser's own `options`, which override its defaults."""
+    """`name` of OPTIMISERS, learning `rate` (None: the usual one), and the optimiser's own `options`."""
 
     name: str = "adam"
-    rate: float = 0.02
+    rate: float | None = None
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         if self.name not in OPTIMISERS:
             raise PlanError(f"unknown optimiser {self.name!r}{nearest(self.name, OPTIMISERS)}: {', '.join(OPTIMISERS)}")
-        if not self.rate > 0:
+        if self.rate is not None and not self.rate > 0:
             raise PlanError(f"the rate must be above 0, not {self.rate}")
 
     @property
@@ -37,7 +37,8 @@ class OptimiserSpec:
     def build(self, parameters: Iterable[Tensor]) -> Optimizer:
         """The torch optimiser over `parameters`."""
         builder, defaults = OPTIMISERS[self.name]
-        return builder(list(parameters), lr=self.rate, **{**defaults, **self.options})
+        chosen = {**defaults, **self.options} if self.rate is None else {**defaults, **self.options, "lr": self.rate}
+        return builder(list(parameters), **chosen)
 
 
 # `ascent` is DeepDream's: plain steps along the shaped gradient of the activity (here: down its negative).
@@ -46,13 +47,13 @@ class OptimiserSpec:
 # of the memory: each entry is two pictures.
 OPTIMISERS: Mapping[str, tuple[Builder, Mapping[str, Any]]] = MappingProxyType(
     {
-        "ascent": (torch.optim.SGD, {}),
-        "sgd": (torch.optim.SGD, {"momentum": 0.9}),
-        "adam": (torch.optim.Adam, {"betas": (0.9, 0.99), "fused": True}),
-        "lecture-adam": (torch.optim.Adam, {"betas": (0.99, 0.999), "eps": 1e-1, "fused": True}),
-        "adagrad": (torch.optim.Adagrad, {}),
-        "adadelta": (torch.optim.Adadelta, {}),
-        "rmsprop": (torch.optim.RMSprop, {}),
-        "lbfgs": (torch.optim.LBFGS, {"max_iter": 1, "history_size": 10, "line_search_fn": None}),
+        "ascent": (torch.optim.SGD, {"lr": 0.006}),
+        "sgd": (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9}),
+        "adam": (torch.optim.Adam, {"lr": 0.02, "betas": (0.9, 0.99), "fused": True}),
+        "lecture-adam": (torch.optim.Adam, {"lr": 0.02, "betas": (0.99, 0.999), "eps": 1e-1, "fused": True}),
+        "adagrad": (torch.optim.Adagrad, {"lr": 0.05}),
+        "adadelta": (torch.optim.Adadelta, {"lr": 1.0}),
+        "rmsprop": (torch.optim.RMSprop, {"lr": 0.005}),
+        "lbfgs": (torch.optim.LBFGS, {"lr": 1.0, "max_iter": 1, "history_size": 10, "line_search_fn": None}),
     }
 )

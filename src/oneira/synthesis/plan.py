@@ -1,9 +1,11 @@
 """The Plan: everything that decides a picture, as data."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from oneira.errors import PlanError
@@ -39,23 +41,35 @@ class Plan:
         if self.optimiser.searches and self.augmentation:
             raise PlanError("lbfgs compares losses of one and the same picture; it goes with no jitter: use adam")
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over everything in the plan, pictures included: what a checkpoint must agree with."""
+        """SHA-256 over everything in the plan, pictures included: what a checkpoint must agree with.
+
+        Computed once: a picture of 50 megapixels takes a second, and every checkpoint asks.
+        """
         digest = hashlib.sha256()
         for part in _parts(self):
             digest.update(part)
         return digest.hexdigest()
 
 
-def _parts(value: object) -> list[bytes]:
+def _parts(value: object) -> Iterator[bytes | memoryview]:
+    """The bytes of `value`; each part says where it ends, so that no two values have the same parts."""
     if isinstance(value, Tensor):
-        return [str(tuple(value.shape)).encode(), value.detach().cpu().contiguous().numpy().tobytes()]
-    if is_dataclass(value) and not isinstance(value, type):
-        named = [part for f in fields(value) for part in (f.name.encode(), *_parts(getattr(value, f.name)))]
-        return [type(value).__name__.encode(), *named]
-    if isinstance(value, Mapping):
-        return [part for key in sorted(value) for part in (str(key).encode(), *_parts(value[key]))]
-    if isinstance(value, list | tuple):
-        return [b"[", *(part for item in value for part in _parts(item)), b"]"]
-    return [repr(value).encode(), b";"]
+        yield f"{value.dtype}{tuple(value.shape)}".encode()
+        yield value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield f"{type(value).__name__}(".encode()
+        yield from _parts({field.name: getattr(value, field.name) for field in fields(value)})
+    elif isinstance(value, Mapping):
+        for key in sorted(value):
+            yield f"{key}=".encode()
+            yield from _parts(value[key])
+        yield b")"
+    elif isinstance(value, list | tuple):
+        yield b"["
+        for item in value:
+            yield from _parts(item)
+        yield b"]"
+    else:
+        yield f"{value!r};".encode()

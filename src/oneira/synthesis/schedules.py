@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
-from oneira.errors import PlanError
+from oneira.errors import PlanError, one_of
 from oneira.synthesis.canvas import Carry
 
 __all__ = ["Scale", "Schedule", "octaves", "single"]
@@ -25,6 +26,7 @@ class Schedule:
     carry: Carry = "result"
 
     def __post_init__(self) -> None:
+        one_of("carry", self.carry, get_args(Carry))
         if not self.scales:
             raise PlanError("a schedule needs at least one scale")
         for scale in self.scales:

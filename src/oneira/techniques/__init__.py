@@ -5,8 +5,8 @@ from types import MappingProxyType
 
 from oneira.techniques.dream import Dream
 from oneira.techniques.style import Style
-from oneira.techniques.technique import ImagePath, Technique, located
+from oneira.techniques.technique import SAMPLE, ImagePath, Technique, located
 
 TECHNIQUES: Mapping[str, type[Technique]] = MappingProxyType({t.verb(): t for t in (Dream, Style)})
 
-__all__ = ["TECHNIQUES", "Dream", "ImagePath", "Style", "Technique", "located"]
+__all__ = ["SAMPLE", "TECHNIQUES", "Dream", "ImagePath", "Style", "Technique", "located"]

@@ -51,7 +51,9 @@ class Dream(Technique):
     octaves: int = Field(5, ge=1, le=20, description="how many sizes, from coarse to fine")
     octave_scale: float = Field(1.4, gt=1, le=4, description="factor from one size to the next")
     steps: int = Field(16, ge=1, le=10_000, description="gradient steps at each size")
-    step: float = Field(0.006, gt=0, le=1, description="how far a step moves a pixel on average, of 1")
+    step: float = Field(
+        0.006, gt=0, description="step size; with mean-abs, how far a step moves a pixel on average, of 1"
+    )
     jitter: int = Field(32, ge=0, le=512, description="random shift at each step, in pixels")
     gradient: Literal["none", "mean-abs", "std", "laplacian"] = Field(
         "mean-abs", description="how gradients are evened out; laplacian brings larger, softer shapes"

@@ -32,8 +32,9 @@ class Style(Technique):
             "gatys": MappingProxyType(
                 {
                     "model": "vgg19-caffe",
-                    "content_layer": ("conv4_2",),
-                    "style_layer": ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
+                    # The paper's "conv4_2" is what Caffe has under that name: rectified in place.
+                    "content_layer": ("relu4_2",),
+                    "style_layer": ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
                     "statistics": ("gram",),
                     "normalization": "gatys",
                     "content_weight": 1.0,
@@ -42,9 +43,8 @@ class Style(Technique):
                     "pooling": "avg",
                     "pooling_gain": 1.0,
                     "optimiser": "lbfgs",
-                    "rate": 1.0,
                     "start": "white",
-                    "smallest": 512,
+                    "smallest": 16384,
                     "steps": 500,
                     "averaging": 0.0,
                 }
@@ -78,7 +78,7 @@ class Style(Technique):
     )
     padding: Padding = Field("zeros", description="what the network sees beyond the picture's border")
     optimiser: OptimiserName = Field("lbfgs", description="how the picture descends")
-    rate: float = Field(1.0, gt=0, description="the optimiser's learning rate")
+    rate: float | None = Field(None, gt=0, description="learning rate (default: the optimiser's own)")
     start: Literal["content", "grey", "white", "pink"] = Field(
         "content", description="what to begin with: the content, mid-grey, white noise or 1/f (pink) noise"
     )

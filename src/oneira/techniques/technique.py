@@ -1,26 +1,47 @@
 """What a technique is: options, declared once, and the Plan that they make."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, get_origin
 
 import torch
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from torch import Tensor
 
-from oneira.errors import PlanError, RecipeError, nearest
+from oneira.errors import AddressError, PlanError, RecipeError, nearest
 from oneira.features.address import split_address
+from oneira.features.registry import find_backbone
 from oneira.images import InputFile, Picture, Recipe, current_versions, sample
 from oneira.synthesis.loop import Synthesis
 from oneira.synthesis.plan import Plan
-
-# A picture by its path, or one that ships with Oneira as `sample:NAME`.
-ImagePath = Annotated[str, BeforeValidator(str), Field(json_schema_extra={"format": "picture"})]
-
+from oneira.techniques.refusals import refusal
 
 SAMPLE = "sample:"
+
+
+def _path(value: object) -> str:
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError("a path is needed")  # noqa: TRY004 - what pydantic understands
+    return os.fsdecode(value)
+
+
+# A picture by its path, or one that ships with Oneira as `sample:NAME`. pydantic's own strings have no place for names
+# that are no UTF-8, which file systems do.
+ImagePath = Annotated[
+    str, PlainValidator(_path, json_schema_input_type=str), Field(json_schema_extra={"format": "picture"})
+]
 
 
 def located(path: str) -> Path:
@@ -34,13 +55,32 @@ class Technique(BaseModel, ABC):
     `presets` holds named sets of options, each after its source. Options given beside a preset override it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=False)
+    # Neither infinity nor NaN: a recipe could not hold them.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
 
     size: int | None = Field(512, ge=16, le=16384, description="long side of the result, in pixels")
     model: str = Field("pocket", description="backbone whose layers are meant where none is named (oneira models)")
 
     _pictures: dict[str, Picture] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_may_stand_for_several(cls, options: Any) -> Any:
+        """`layer="relu4_2"` means `layer=("relu4_2",)`."""
+        if not isinstance(options, Mapping):
+            return options
+        several = {name for name, field in cls.model_fields.items() if get_origin(field.annotation) is tuple}
+        return {
+            name: (value,) if name in several and isinstance(value, str | int | float) else value
+            for name, value in options.items()
+        }
+
+    @field_validator("model")
+    @classmethod
+    def _known(cls, model: str) -> str:
+        find_backbone(model)
+        return model
 
     @classmethod
     def verb(cls) -> str:
@@ -59,15 +99,25 @@ class Technique(BaseModel, ABC):
         try:
             return cls(**{**chosen, **options})
         except ValidationError as error:
-            raise PlanError(_one_line(error, cls)) from error
+            raise PlanError(refusal(error, cls, cls.verb())) from error
 
     @abstractmethod
     def plan(self) -> Plan:
         """The Plan that these options make. Reads the pictures; computes nothing else."""
 
-    def run(self, *, seed: int = 0, device: str = "auto", precision: str = "auto") -> Tensor:
-        """The finished image (1, 3, h, w), sRGB in [0, 1]."""
-        synthesis = Synthesis(self.plan(), seed=seed, device=device, precision=precision)
+    def run(
+        self,
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        precision: str = "auto",
+        weights: Mapping[str, Path] = MappingProxyType({}),
+        offline: bool = False,
+    ) -> Tensor:
+        """The finished image (1, 3, h, w), sRGB in [0, 1]; the arguments are those of `Synthesis`."""
+        synthesis = Synthesis(
+            self.plan(), seed=seed, device=device, precision=precision, weights=weights, offline=offline
+        )
         for _ in synthesis:
             pass
         return synthesis.image
@@ -77,6 +127,11 @@ class Technique(BaseModel, ABC):
         if path not in self._pictures:
             self._pictures[path] = Picture.open(located(path))
         return self._pictures[path]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person may want to know about the pictures that have been read."""
+        return tuple(f"{path!r}: {note}" for path, picture in self._pictures.items() for note in picture.notes)
 
     def _input(self, path: str) -> InputFile:
         # A sample is recorded by its name, which means the same on every machine.
@@ -101,35 +156,32 @@ class Technique(BaseModel, ABC):
         inputs = {name: self._input(getattr(self, name)) for name in self.picture_fields() if getattr(self, name)}
         return Recipe(
             technique=self.verb(),
-            options=self.model_dump(mode="json", exclude=set(inputs)),
+            options=self.model_dump(mode="json", exclude=set(self.picture_fields())),
             seed=synthesis.seed,
             threads=torch.get_num_threads(),
             device=synthesis.device.type,
-            precision=str(synthesis.encoder.precision).removeprefix("torch."),
+            precision=str(synthesis.precision).removeprefix("torch."),
             inputs=inputs,
-            weights=synthesis.encoder.digests,
+            weights=synthesis.digests,
             versions=current_versions(),
         )
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> Self:
-        """The technique as the recipe has it. Raises RecipeError where its options are not this technique's."""
+        """The technique as the recipe has it.
+
+        Raises RecipeError where its options are not this technique's, or name a picture without its hash.
+        """
+        pictures = cls.picture_fields()
+        for name in recipe.options:
+            if name in pictures:
+                raise RecipeError(f"the recipe names {name.upper()} without a hash; what it means cannot be known")
+        inputs = {name: entry.path for name, entry in recipe.inputs.items() if isinstance(entry, InputFile)}
+        if set(recipe.inputs) - set(pictures) or len(inputs) < len(recipe.inputs):
+            raise RecipeError(f"the recipe does not fit {cls.verb()}, which takes one file each for {pictures}")
         try:
-            inputs = {name: entry.path for name, entry in recipe.inputs.items() if isinstance(entry, InputFile)}
-            return cls(**{**recipe.options, **inputs})
-        except (ValidationError, TypeError) as error:
-            reason = _one_line(error, cls) if isinstance(error, ValidationError) else str(error)
-            raise RecipeError(f"the recipe does not fit {cls.verb()}: {reason}") from error
-
-
-def _one_line(error: ValidationError, technique: type[Technique]) -> str:
-    """The first problem, with what came and what is allowed."""
-    first = error.errors()[0]
-    name = str(first["loc"][0]) if first["loc"] else technique.verb()
-    option = "--" + name.replace("_", "-")
-    if first["type"] == "extra_forbidden":
-        return f"{technique.verb()} has no option {option}{nearest(name, technique.model_fields)}"
-    if first["type"] == "missing":
-        return f"{technique.verb()} needs {name.upper()}"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{option}: {message[0].lower()}{message[1:]}, not {first['input']!r}"
+            return cls(**recipe.options, **inputs)
+        except ValidationError as error:
+            raise RecipeError(f"the recipe does not fit: {refusal(error, cls, cls.verb())}") from error
+        except AddressError as error:
+            raise RecipeError(f"the recipe does not fit: {error}") from error

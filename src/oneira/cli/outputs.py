@@ -1,0 +1,37 @@
+"""Where a picture goes."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from oneira.errors import OneiraError, PlanError
+from oneira.images import check_output
+from oneira.synthesis.checkpoints import checkpoint_of, has_checkpoint
+
+
+def free_output(folder: Path, stem: str, extension: str, *, resume: bool) -> Path:
+    """`stem.png`, or the first of `stem-2.png`, ... that is free; when resuming, the first with a checkpoint.
+
+    Raises OneiraError where none has.
+    """
+    number = 1
+    while True:
+        candidate = folder / f"{stem}{f'-{number}' if number > 1 else ''}{extension}"
+        stopped = has_checkpoint(checkpoint_of(candidate))
+        if resume and stopped:
+            return candidate
+        if not candidate.exists() and not stopped:
+            if resume:
+                raise OneiraError(f"there is no checkpoint of {stem}{extension} to go on from; name the picture by -o")
+            return candidate
+        number += 1
+
+
+def require_output(output: Path, inputs: Iterable[Path], depth: int) -> None:
+    """See, before anything is computed, that the picture can be written there, and over none that goes into it.
+
+    Raises ImageError where it cannot be, PlanError where it is one of `inputs`.
+    """
+    check_output(output, depth=depth)
+    for path in inputs:
+        if output.exists() and path.exists() and output.samefile(path):
+            raise PlanError(f"--output {str(output)!r} is the input {str(path)!r}; name another file")

@@ -1,0 +1,59 @@
+"""What every verb that makes a picture takes besides its technique's own options."""
+
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from oneira.features.hardware import Precision
+from oneira.synthesis.loop import SEEDS
+
+# Where an option's name is not its field's; `json` would hide a method of pydantic's.
+NAMES = MappingProxyType({"output": ("--output", "-o"), "quiet": ("--quiet", "-q"), "as_json": ("--json",)})
+
+
+class RunOptions(BaseModel):
+    """How a picture is made, and where it goes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    output: Path | None = Field(
+        None,
+        description="where the picture goes; its extension chooses the format "
+        "(default: NAME-VERB.png in this folder, never over another)",
+    )
+    seed: int = Field(0, ge=0, lt=SEEDS, description="of everything random: the same seed makes the same picture")
+    device: str = Field("auto", description="what to compute on: auto, cpu, cuda, cuda:1, mps ...")
+    precision: Precision = Field(
+        "auto", description="what to compute in; auto takes bfloat16 where the machine has instructions for it"
+    )
+    weights: Path | None = Field(None, description="a file of weights for --model, instead of looking for them")
+    offline: bool = Field(False, description="never touch the network; weights that are not here are an error")
+    save_every: float = Field(
+        30.0, ge=0, description="seconds between checkpoints, which lie beside the picture until it is done; 0: none"
+    )
+    resume: bool = Field(False, description="go on from the checkpoint of a run that was stopped, to the same bytes")
+    depth: Literal[8, 16] = Field(8, description="bits per colour; 16 for PNG only")
+    sidecar: bool = Field(False, description="write the recipe into a file beside the picture, too")
+    no_recipe: bool = Field(False, description="leave the recipe out of the picture")
+    quiet: bool = Field(False, description="print nothing but errors")
+    as_json: bool = Field(False, description="print one line of JSON per step on standard output")
+
+    @model_validator(mode="after")
+    def _recipe_or_none(self) -> Self:
+        if self.sidecar and self.no_recipe:
+            raise ValueError("--sidecar writes the recipe that --no-recipe leaves out: choose one")
+        return self
+
+
+class RerunOptions(RunOptions):
+    """The same for a picture that is made again; the recipe knows the rest."""
+
+    output: Path | None = Field(
+        None, description="where the picture goes (default: NAME-rerun beside PICTURE, never over another)"
+    )
+    device: str = Field("recipe", description="what to compute on, such as cpu; recipe: what the recipe says")
+    precision: Literal["recipe", "auto", "float32", "bfloat16"] = Field(  # type: ignore[assignment]
+        "recipe", description="what to compute in; recipe: what the recipe says"
+    )

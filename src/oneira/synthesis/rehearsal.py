@@ -1,0 +1,54 @@
+"""Going through a plan before anything is loaded, so that what cannot be addressed is told at once."""
+
+from collections.abc import Iterable
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from oneira.errors import PlanError
+from oneira.features.address import Address
+from oneira.features.encoder import Encoder
+from oneira.features.registry import resolve
+from oneira.objectives.term import as_sum
+from oneira.synthesis.plan import Plan
+
+
+def rehearse(plan: Plan, encoder: Encoder) -> None:
+    """Bind every term at the plan's smallest size, without a network: no weights are read, none downloaded.
+
+    Raises AddressError for backbones and layers that are not there, PlanError where a picture is too small for a layer.
+    What depends on activations, such as the number of channels, is seen at the first step.
+    """
+    sizes = [plan.canvas.size(scale.size) for scale in plan.schedule.scales]
+    smallest = min(sizes, key=min)
+    try:
+        for _, term in as_sum(plan.objective).parts:
+            stand_in = _StandIn(encoder)
+            try:
+                layers = term.bind(cast(Encoder, stand_in), smallest).layers
+            except Exception:
+                if stand_in.was_believed:
+                    continue  # it worked on activations, and these were none
+                raise
+            encoder.check(layers, smallest)
+    except PlanError as error:
+        where = f"at the smallest of {len(sizes)} sizes: " if len(sizes) > 1 else ""
+        raise PlanError(f"{where}{error}") from error
+
+
+class _StandIn:
+    """Looks like an Encoder to terms: checks what it is asked for, and gives activations that mean nothing."""
+
+    device = torch.device("cpu")
+    precision = torch.float32
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self.was_believed = False
+
+    def __call__(self, image: Tensor, layers: Iterable[str | Address]) -> dict[Address, Tensor]:
+        addresses = [resolve(layer) if isinstance(layer, str) else layer for layer in layers]
+        self._encoder.check(addresses, (image.shape[2], image.shape[3]))
+        self.was_believed = True
+        return {address: torch.zeros(len(image), 1, 1, 1) for address in addresses}

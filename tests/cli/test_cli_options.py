@@ -1,0 +1,235 @@
+"""Every option that is shown is one that does something: it reaches what it is for."""
+
+import pytest
+
+from oneira.cli import bench, provenance, train, verbs
+from oneira.cli.bench import BenchOptions
+from oneira.cli.run_options import RerunOptions, RunOptions
+from oneira.cli.train import DECLARED_HERE, TrainOptions
+from oneira.features.training import Phase, TrainingSettings
+from oneira.techniques import TECHNIQUES
+
+# Words on the command line, and what they mean; one entry for every option there is, none of it a default.
+RUN = {
+    "output": (["-o", "other.png"], "other.png"),
+    "seed": (["--seed", "7"], 7),
+    "device": (["--device", "cpu"], "cpu"),
+    "precision": (["--precision", "float32"], "float32"),
+    "weights": (["--weights", "my.pth"], "my.pth"),
+    "offline": (["--offline"], True),
+    "save_every": (["--save-every", "2.5"], 2.5),
+    "resume": (["--resume", "-o", "other.png"], True),
+    "depth": (["--depth", "16"], 16),
+    "sidecar": (["--sidecar"], True),
+    "no_recipe": (["--no-recipe"], True),
+    "quiet": (["-q"], True),
+    "as_json": (["--json"], True),
+}
+TECHNIQUE = {
+    "dream": {
+        "size": (["--size", "40"], 40),
+        "model": (["--model", "alexnet"], "alexnet"),
+        "layer": (["--layer", "relu1_1", "--layer", "relu2_1"], ("relu1_1", "relu2_1")),
+        "loss": (["--loss", "mean"], "mean"),
+        "octaves": (["--octaves", "2"], 2),
+        "octave_scale": (["--octave-scale", "1.5"], 1.5),
+        "steps": (["--steps", "3"], 3),
+        "step": (["--step", "0.5"], 0.5),
+        "jitter": (["--jitter", "0"], 0),
+        "gradient": (["--gradient", "laplacian"], "laplacian"),
+        "restraint": (["--restraint", "0.5"], 0.5),
+    },
+    "style": {
+        "size": (["--size", "300"], 300),
+        "model": (["--model", "vgg16"], "vgg16"),
+        "content_weight": (["--content-weight", "0"], 0),
+        "style_weight": (["--style-weight", "2"], 2),
+        "content_layer": (["--content-layer", "relu1_1"], ("relu1_1",)),
+        "style_layer": (["--style-layer", "relu1_1", "--style-layer", "relu3_1"], ("relu1_1", "relu3_1")),
+        "style_layer_weight": (
+            [word for weight in "54321" for word in ("--style-layer-weight", weight)],
+            (5, 4, 3, 2, 1),
+        ),
+        "statistics": (["--statistics", "wasserstein"], ("wasserstein",)),
+        "normalization": (["--normalization", "average"], "average"),
+        "style_scale": (["--style-scale", "2"], 2),
+        "smoothness": (["--smoothness", "0"], 0),
+        "pooling": (["--pooling", "l2"], "l2"),
+        "pooling_gain": (["--pooling-gain", "1.25"], 1.25),
+        "padding": (["--padding", "reflect"], "reflect"),
+        "optimiser": (["--optimiser", "rmsprop"], "rmsprop"),
+        "rate": (["--rate", "0.5"], 0.5),
+        "start": (["--start", "pink"], "pink"),
+        "smallest": (["--smallest", "64"], 64),
+        "ratio": (["--ratio", "2"], 2),
+        "steps": (["--steps", "9", "--steps", "8"], (9, 8)),
+        "averaging": (["--averaging", "0.5"], 0.5),
+    },
+}
+TRAIN = {
+    "data": (["--data", "a.npz", "b.npz"], ("a.npz", "b.npz")),
+    "validation": (["--validation", "c.npz"], ("c.npz",)),
+    "output": (["-o", "out"], "out"),
+    "side": (["--side", "32"], 32),
+    "start": (["--start", "w"], "w"),
+    "new_head": (["--new-head"], True),
+    "snapshots": (["--snapshots", "0", "2"], (0, 2)),
+    "resume": (["--resume"], True),
+    "evaluate": (["--evaluate", "vgg11"], "vgg11"),
+    "resized": (["--resized", "256"], 256),
+    "offline": (["--offline"], True),
+    "device": (["--device", "cpu"], "cpu"),
+    "precision": (["--precision", "bfloat16"], "bfloat16"),
+    "quiet": (["--quiet"], True),
+}
+SETTINGS = {
+    "phases": (["--phases", "16x2,24x1"], (Phase(side=16, epochs=2), Phase(side=24, epochs=1))),
+    "batch": (["--batch", "4"], 4),
+    "peak_rate": (["--peak-rate", "0.01"], 0.01),
+    "warmup": (["--warmup", "0.5"], 0.5),
+    "momentum": (["--momentum", "0.5"], 0.5),
+    "weight_decay": (["--weight-decay", "0"], 0),
+    "label_smoothing": (["--label-smoothing", "0"], 0),
+    "average_decay": (["--average-decay", "0.5"], 0.5),
+    "seed": (["--seed", "5"], 5),
+}
+BENCH = {
+    "size": (["--size", "64"], 64),
+    "rounds": (["--rounds", "2"], 2),
+    "model": (["--model", "vgg11"], ("vgg11",)),
+    "device": (["--device", "cpu"], "cpu"),
+}
+
+
+def plain(value):
+    """Paths as text, to compare with what was typed."""
+    if isinstance(value, tuple):
+        return tuple(map(plain, value))
+    return value if isinstance(value, str | int | float | Phase) else str(value)
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """What would have been run, instead of running it."""
+    seen = {}
+
+    def picture(technique, run, *_, **__):
+        seen.update(technique=technique, run=run)
+        return 0
+
+    def training(_, options, *settings):
+        seen.update(options=options, settings=settings)
+        return 0
+
+    def measure(name, precision, options):
+        seen["options"] = options
+        return 1.0, 2.0, "1x1"
+
+    monkeypatch.setattr(verbs, "run_technique", picture)
+    monkeypatch.setattr(provenance, "run_technique", picture)
+    monkeypatch.setattr(train, "_trained", training)
+    monkeypatch.setattr(train, "_evaluated", training)
+    monkeypatch.setattr(bench, "_measure", measure)
+    return seen
+
+
+@pytest.fixture
+def command(picture, painting):
+    return {"dream": ["dream", picture], "style": ["style", picture, painting]}
+
+
+EVERY = [(verb, name) for verb, options in TECHNIQUE.items() for name in options]
+
+
+def test_every_option_of_every_technique_is_listed_here():
+    assert set(TECHNIQUE) == set(TECHNIQUES)
+    for verb, technique in TECHNIQUES.items():
+        assert set(TECHNIQUE[verb]) == set(technique.model_fields) - set(technique.picture_fields())
+
+
+@pytest.mark.parametrize(("verb", "name"), EVERY)
+def test_an_option_reaches_its_technique_and_changes_the_plan(verb, name, oneira, command, given):
+    words, meaning = TECHNIQUE[verb][name]
+    assert oneira(*command[verb]).status == 0
+    default = given["technique"]
+    ended = oneira(*command[verb], *words)
+    assert ended.status == 0, ended.err
+    changed = given["technique"]
+    assert getattr(changed, name) == meaning
+    assert {n for n in type(changed).model_fields if getattr(changed, n) != getattr(default, n)} == {name}
+    assert changed.plan().fingerprint != default.plan().fingerprint
+
+
+@pytest.mark.parametrize("verb", TECHNIQUE)
+def test_every_picture_changes_the_plan(verb, oneira, command, given):
+    assert oneira(*command[verb]).status == 0
+    default = given["technique"].plan().fingerprint
+    for place in range(1, len(command[verb])):
+        words = list(command[verb])
+        words[place] = "sample:coffee"
+        assert oneira(*words).status == 0
+        assert given["technique"].plan().fingerprint != default
+
+
+@pytest.mark.parametrize(("verb", "preset"), [(v, p) for v, t in TECHNIQUES.items() for p in t.presets])
+def test_presets_are_chosen_by_name_and_overridden_by_options(verb, preset, oneira, command, given):
+    assert oneira(*command[verb], "--preset", preset, "--steps", 3).status == 0
+    chosen = given["technique"]
+    for name, value in type(chosen).presets[preset].items():
+        if name != "steps":
+            assert getattr(chosen, name) == value
+    assert chosen.steps in (3, (3,))
+    chosen.plan()
+
+
+@pytest.mark.parametrize("name", RUN)
+@pytest.mark.parametrize("verb", TECHNIQUE)
+def test_an_option_of_every_verb_reaches_the_run(verb, name, oneira, command, given):
+    words, meaning = RUN[name]
+    ended = oneira(*command[verb], *words)
+    assert ended.status == 0, ended.err
+    assert plain(getattr(given["run"], name)) == meaning
+
+
+@pytest.mark.parametrize("name", sorted(set(RUN) - {"seed"}))  # the recipe's
+def test_an_option_of_rerun_reaches_the_run(name, oneira, dream, request):
+    assert oneira(*dream, "-o", "dream.png").status == 0
+    given = request.getfixturevalue("given")  # from here on nothing is run
+    words, meaning = RUN[name]
+    ended = oneira("rerun", "dream.png", *words)
+    assert ended.status == 0, ended.err
+    assert plain(getattr(given["run"], name)) == meaning
+
+
+def test_every_option_of_a_run_is_listed_here():
+    assert set(RUN) == set(RunOptions.model_fields) == set(RerunOptions.model_fields)
+
+
+@pytest.mark.parametrize("name", TRAIN)
+def test_an_option_of_training_reaches_it(name, oneira, given):
+    words, meaning = TRAIN[name]
+    ended = oneira("train", "backbone", *(["--data", "a"] if name != "data" else []), *words)
+    assert ended.status == 0, ended.err
+    assert plain(getattr(given["options"], name)) == meaning
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_of_training_reaches_it(name, oneira, given):
+    words, meaning = SETTINGS[name]
+    ended = oneira("train", "backbone", "--data", "a", *words)
+    assert ended.status == 0, ended.err
+    assert given["settings"][0] == TrainingSettings(**{name: meaning})
+
+
+def test_every_option_of_training_is_listed_here():
+    assert set(TRAIN) == set(TrainOptions.model_fields)
+    assert set(SETTINGS) == set(TrainingSettings.model_fields) - {"augmentation"}
+    assert set(DECLARED_HERE) == {"phases", "augmentation"}
+
+
+@pytest.mark.parametrize("name", BENCH)
+def test_an_option_of_bench_reaches_it(name, oneira, given):
+    assert set(BENCH) == set(BenchOptions.model_fields)
+    words, meaning = BENCH[name]
+    assert oneira("bench", *words).status == 0
+    assert getattr(given["options"], name) == meaning
