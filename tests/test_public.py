@@ -5,7 +5,6 @@ import json
 import pkgutil
 import subprocess
 import sys
-import types
 
 import oneira
 from oneira import errors, objectives, schedules, techniques
@@ -40,7 +39,7 @@ def test_everything_public_is_in_all_and_everything_in_all_is_there():
     public = {
         name
         for name, value in vars(oneira).items()
-        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+        if not name.startswith("_") and getattr(value, "__module__", "").startswith("oneira.")
     }
     modules = {"errors", "objectives", "schedules"}  # the other names are of the folders, which are not promised
     assert set(documented(oneira)) == public | modules
@@ -69,7 +68,7 @@ def test_every_module_says_what_it_is():
 
 def test_every_error_is_one_of_oneiras():
     for name, value in vars(errors).items():
-        if inspect.isclass(value):
+        if inspect.isclass(value) and value.__module__ == errors.__name__:
             assert issubclass(value, errors.OneiraError), name
 
 
@@ -77,9 +76,9 @@ def test_importing_does_no_work():
     ended = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True, timeout=120)
     seen = json.loads(ended.stdout)
     assert seen["threads"] == 0
-    # Beside code, only what says which version this is.
+    # Beside code, only what says which version this is, and where Python looks for that.
     others = [name for name in seen["opened"] if not name.endswith(CODE) and "dist-info" not in name]
-    assert others == []
+    assert set(others) <= set(sys.path)
     absent = {"cyclopts", "rich", "matplotlib", "scipy", "torchvision", "timm", "cv2", "onnx", "fastapi", "ray"}
     assert not absent & set(seen["modules"])
     assert not any(name.startswith("oneira.cli") for name in seen["modules"])

@@ -46,7 +46,7 @@ class TestRehearsal:
         for schedule in (octaves(28, count=3), Schedule((Scale(28, 1), Scale(14, 1), Scale(20, 1)))):
             with pytest.raises(PlanError, match=r"at the smallest of 3 sizes: a 14x10 picture is too small for vgg11"):
                 Synthesis(plan_of(Dream("vgg11:relu5_2"), image, schedule))
-        with pytest.raises(PlanError, match="^a 28x20 picture"):
+        with pytest.raises(PlanError, match=r"^a 28x20 picture"):
             Synthesis(plan_of(Dream("vgg11:pool5"), image))
 
     def test_a_style_picture_too_small(self, image):
@@ -174,7 +174,12 @@ class TestCheckpoints:
         with pytest.raises(CheckpointError, match="damaged"):
             self.restored({**state, **damage}, image)
 
-    def test_an_optimiser_that_does_not_fit_is_told_when_it_is_needed(self, state, image):
-        synthesis = self.restored({**state, "optimiser": {"state": {}, "param_groups": []}}, image)
+    @pytest.mark.parametrize(
+        "damage",
+        [{"optimiser": {"state": {}, "param_groups": []}}, {"good": [torch.zeros(7)]}, {"good": None}],
+        ids=str,
+    )
+    def test_an_optimiser_that_does_not_fit_is_told_when_it_is_needed(self, damage, state, image):
+        synthesis = self.restored({**state, "descent": {**state["descent"], **damage}}, image)
         with pytest.raises(CheckpointError, match="damaged"):
             next(iter(synthesis))

@@ -1,6 +1,6 @@
 """What holds for every technique: options are declared once, checked, recorded, and make the same plan again."""
 
-from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ EVERY = pytest.mark.parametrize("technique", TECHNIQUES.values(), ids=TECHNIQUES
 class Echo(Technique):
     """Repeat what one layer sees; the smallest technique that has one option of each kind."""
 
-    presets = {"loud": {"strength": 3.0, "layer": ("tiny:relu1",)}}
+    presets: ClassVar = {"loud": {"strength": 3.0, "layer": ("tiny:relu1",)}}
 
     image: ImagePath = Field(description="the picture to begin with")
     layer: tuple[str, ...] = Field(("tiny:relu2",), min_length=1, description="whose activity grows")
@@ -202,7 +202,8 @@ class TestLayers:
     def test_where_nobody_chose_any_one_must_be_named(self, path):
         with pytest.raises(PlanError, match="no layers are chosen for 'tiny'"):
             on.Dream(image=path, model="tiny").plan()
-        assert on.Dream(image=path, model="tiny", layer="relu1").plan().objective.parts or Path
+        plan = on.Dream(image=path, model="tiny", layer="relu1").plan()
+        assert list(Synthesis(plan).plan.objective.layers) == ["tiny:relu1"]
 
 
 class TestPlans:

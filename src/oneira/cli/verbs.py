@@ -15,6 +15,7 @@ from oneira.techniques import SAMPLE, Technique, located
 def command_for(technique: type[Technique]) -> Callable[..., int]:
     """A command whose signature is the technique's options, `--preset`, and those of every verb."""
     pictures = technique.picture_fields()
+    assert not set(technique.model_fields) & {*RunOptions.model_fields, "preset"}, "an option has one meaning"
 
     def run(*given: str, preset: str | None = None, **options: Any) -> int:
         running = chosen(RunOptions, technique.verb(), options)

@@ -21,7 +21,7 @@ from oneira.objectives import BoundObjective
 from oneira.synthesis.averaging import Average
 from oneira.synthesis.canvas import Surface
 from oneira.synthesis.descent import Descent, NotFinite, Reading
-from oneira.synthesis.memory import memory_told
+from oneira.synthesis.memory import memory_told, ran_out
 from oneira.synthesis.plan import Plan
 from oneira.synthesis.rehearsal import rehearse
 from oneira.synthesis.schedules import Scale
@@ -172,7 +172,9 @@ class Synthesis:
         if self._descent_before is not None:
             try:
                 descent.restore(self._descent_before)
-            except (KeyError, ValueError, TypeError, AttributeError) as error:
+            except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+                if ran_out(error):
+                    raise
                 raise CheckpointError(f"the checkpoint is damaged ({error}); start without it") from error
             self._descent_before = None
         return descent
