@@ -3,7 +3,7 @@
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import torch
 
@@ -13,12 +13,14 @@ from oneira.files import write_whole
 
 def write_checkpoint(path: Path, previous: Path, state: Mapping[str, Any]) -> None:
     """Write `state` to `path`; what was there moves to `previous`. CheckpointError where the disk refuses."""
+    refusals: list[OSError] = []
     try:
         if path.exists():
             path.replace(previous)
-        write_whole(path, lambda file: torch.save(dict(state), file))
+        write_whole(path, lambda file: torch.save(dict(state), cast(IO[bytes], _Watched(file, refusals))))
     except (OSError, RuntimeError) as error:
-        raise CheckpointError(f"cannot write the checkpoint {path} ({_first_line(error)})") from error
+        reason = refusals[0] if refusals else error
+        raise CheckpointError(f"cannot write the checkpoint {path} ({_first_line(reason)})") from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -41,5 +43,25 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
+class _Watched:
+    """A file to write to that remembers why it refused: torch's own error speaks of positions in an archive."""
+
+    def __init__(self, file: IO[bytes], refusals: list[OSError]) -> None:
+        self._file = file
+        self._refusals = refusals
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self._refusals.append(error)
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
 def _first_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return (str(error).strip() or type(error).__name__).splitlines()[0]
