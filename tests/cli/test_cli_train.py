@@ -59,6 +59,13 @@ def test_a_network_is_measured_by_its_file_whatever_its_classes(oneira, training
     assert wrong == round(12 * (1 - top1 / 100))
 
 
+def test_a_network_of_other_classes_can_be_dreamt_in(oneira, training):
+    assert oneira(*training, "-o", "out", "-q").err == ""
+    small = ("--size", 48, "--octaves", 1, "--steps", 1, "-o", "dream.png", "-q")
+    ended = oneira("dream", "sample:cat", "--weights", "out/pocket.safetensors", "--layer", "relu1_1", *small)
+    assert (ended.status, ended.err) == (0, "")
+
+
 def test_a_network_is_measured_by_its_name(oneira, photos):
     ended = oneira("train", "backbone", "--evaluate", "pocket", "--data", "train", "--side", 16, "--resized", 16)
     assert ended.status == 0, ended.err

@@ -1,18 +1,14 @@
 """How good a network is, in lines for a person."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from oneira.errors import WeightsError
 from oneira.features import Backbone, find_backbone
-from oneira.features.backbones.pocket import pocket, shape_of
 from oneira.features.training import LabelledPictures, confusions, evaluate
 from oneira.features.weights import LoadedWeights, load_weights
-from oneira.features.weights.reading import read_tensors, require_file
 
 MISTAKES = 10  # how many kinds of them are told
 
@@ -20,7 +16,7 @@ MISTAKES = 10  # how many kinds of them are told
 def network_called(name: str, *, offline: bool) -> tuple[Backbone, nn.Module]:
     """A backbone by its name, or by a file of weights that `oneira train backbone` made, with whatever classes."""
     path = Path(name)
-    backbone = _backbone_in(path) if path.suffix else find_backbone(name)
+    backbone = find_backbone("pocket" if path.suffix else name)
     loaded: LoadedWeights = load_weights(backbone, file=path if path.suffix else None, offline=offline)
     return backbone, loaded.network
 
@@ -42,14 +38,3 @@ def measured(
         f"top-1 {accuracy.top1:.2%}  top-5 {accuracy.top5:.2%}  of {accuracy.count} pictures",
         *(f"{mistake.count:4}  {mistake.true} taken for {mistake.guessed}" for mistake in mistakes),
     ]
-
-
-def _backbone_in(path: Path) -> Backbone:
-    """`pocket` with the widths, depths and classes that the weights in a file have."""
-    require_file(path)
-    embedded = find_backbone("pocket")
-    try:
-        classes, widths, depths = shape_of(read_tensors(path, {}, embedded.preprocessing))
-    except KeyError as error:
-        raise WeightsError(f"{path} holds no network like pocket: there is no {error}") from error
-    return replace(embedded, build=lambda: pocket(classes=classes, widths=widths, depths=depths))

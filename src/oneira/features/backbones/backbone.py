@@ -20,8 +20,10 @@ class Backbone:
     `preprocessing` maps an image (b, 3, h, w), sRGB in [0, 1], to what the network was trained on.
     `aliases` maps the papers' layer names to the modules' own. `logits` is the layer that holds one number per class
     before the softmax (empty: not known). `heads` are modules that only training ran: they hold weights of the official
-    file, and have no activations. `smallest` is the shortest side, in pixels, for which the whole network
-    gives at least one position. `classes()` names the classes in the order of the logits, synonyms behind commas.
+    file, and have no activations. `smallest` is the shortest side, in pixels, for which the whole network gives at
+    least one position. `classes()` names the classes in the order of the logits, synonyms behind commas.
+    `fitting(weights)` builds the network that weights of another size belong to, for a family whose size they tell;
+    KeyError where they are none of its.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Backbone:
     smallest: int = 1
     classes: Callable[[], tuple[str, ...]] | None = None
     summary: str = ""
+    fitting: Callable[[Mapping[str, Tensor]], nn.Module] | None = None
     own: bool = True  # written here: its activations are modules that run once, and ReLUs may run in place
 
     @cached_property

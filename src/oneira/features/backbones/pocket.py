@@ -71,6 +71,12 @@ def shape_of(state: Mapping[str, Tensor]) -> tuple[int, tuple[int, ...], tuple[i
 
 
 @torch.no_grad()
+def pocket_fitting(weights: Mapping[str, Tensor]) -> nn.Sequential:
+    """`pocket` with the classes, widths and depths that folded weights have; raises as `shape_of` does."""
+    classes, widths, depths = shape_of(weights)
+    return pocket(classes=classes, widths=widths, depths=depths)
+
+
 def fold(trained: nn.Sequential) -> dict[str, Tensor]:
     """The state dict of `pocket()` that computes what `trained` (batch norm in eval mode) computes."""
     state = {}

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,8 +56,11 @@ def load_weights(
     sha256 = _verified_hash(path, backbone.name, sources)
     with torch.device("meta"):
         network = backbone.build()
+    found = read_tensors(path, network.state_dict(), backbone.preprocessing)
+    if backbone.fitting is not None:
+        with torch.device("meta"), suppress(KeyError):  # without a size, it is told below what does not fit
+            network = backbone.fitting(found)
     expected = network.state_dict()
-    found = read_tensors(path, expected, backbone.preprocessing)
     state = _fitted(f"{path} does not fit {backbone.name}", _renumbered(found, expected), expected)
     _require_finite(path, state)
     network.load_state_dict(state, assign=True)
