@@ -42,7 +42,7 @@ class Dream(Term):
             for address in addresses:
                 features = view.activations[address].float()
                 grown = features.square() / 2 if self.loss == "l2" else features
-                total = total - _mean(grown, view)
+                total = total - view.mean(grown)
             return total
 
         return BoundTerm(self.name, evaluate, frozenset(addresses))
@@ -64,7 +64,7 @@ class Channel(Term):
 
         def evaluate(view: View) -> Tensor:
             features = _channels(view.activations[address], chosen, address)
-            return -_mean(features.float(), view)
+            return -view.mean(features.float())
 
         return BoundTerm(self.name, evaluate, frozenset([address]))
 
@@ -136,16 +136,9 @@ class Direction(Term):
             features = view.activations[address].float()
             if features.shape[1] != len(unit):
                 raise PlanError(f"a direction in {address} has {features.shape[1]} numbers, not {len(unit)}")
-            return -_mean(torch.einsum("bc...,c->b...", features, unit).unsqueeze(1), view)
+            return -view.mean(torch.einsum("bc...,c->b...", features, unit).unsqueeze(1))
 
         return BoundTerm(self.name, evaluate, frozenset([address]))
-
-
-def _mean(values: Tensor, view: View) -> Tensor:
-    """The (weighted) mean over channels and positions of (b, c, ...), summed over the batch."""
-    weights = view.weights(values)
-    weighted = values if weights is None else values * weights
-    return weighted.flatten(1).mean(1).sum()
 
 
 def _channels(features: Tensor, chosen: list[int], address: Address) -> Tensor:

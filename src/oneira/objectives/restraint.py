@@ -45,9 +45,7 @@ class TotalVariation(Term):
         else:
             # A root's gradient is infinite where the picture is flat.
             variation = (torch.addcmul(right.square(), down, down) + 1e-8) ** (self.beta / 2)
-        weights = view.weights(variation)
-        loss: Tensor = (variation if weights is None else variation * weights).flatten(1).mean(1).sum()
-        return loss
+        return view.mean(variation)
 
 
 class _Differences(torch.autograd.Function):
@@ -89,6 +87,4 @@ class AlphaNorm(Term):
         return BoundTerm(self.name, self._evaluate, aligned=True)
 
     def _evaluate(self, view: View) -> Tensor:
-        powers = torch.abs(view.image - 0.5) ** self.alpha
-        weights = view.weights(powers)
-        return (powers if weights is None else powers * weights).flatten(1).mean(1).sum()
+        return view.mean(torch.abs(view.image - 0.5) ** self.alpha)

@@ -49,6 +49,12 @@ class View:
         weights = F.interpolate(self.mask, features.shape[2:], mode="area")
         return weights / weights.mean().clamp(min=1e-12)
 
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean of (b, c, ...) over channels and (masked) positions, summed over the batch."""
+        weights = self.weights(values)
+        weighted = values if weights is None else values * weights
+        return weighted.flatten(1).mean(1).sum()
+
     def require_no_mask(self, address: Address) -> None:
         """PlanError where a mask should confine what has one place, or none."""
         if self.mask is not None:

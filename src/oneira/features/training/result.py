@@ -9,7 +9,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from oneira.errors import DataError
-from oneira.features.backbones.pocket import fold, pocket, shape_of
+from oneira.features.backbones.pocket import fold, pocket_fitting
 from oneira.features.training.dataset import LabelledPictures, Progress
 from oneira.features.training.evaluation import Accuracy, evaluate
 from oneira.features.training.trainer import Trainer
@@ -40,8 +40,7 @@ def folded_state(network: nn.Sequential) -> dict[str, Tensor]:
 
 def folded_network(state: Mapping[str, Tensor]) -> nn.Sequential:
     """Folded weights as a network, float32, in eval mode."""
-    classes, widths, depths = shape_of(state)
-    network = pocket(classes=classes, widths=widths, depths=depths)
+    network = pocket_fitting(state)
     network.load_state_dict(state)
     return network.eval()
 

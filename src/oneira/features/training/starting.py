@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from oneira.errors import WeightsError
-from oneira.features.backbones.pocket import DEPTHS, WIDTHS, pocket, shape_of, unfold
+from oneira.features.backbones.pocket import DEPTHS, WIDTHS, pocket, pocket_fitting, unfold
 from oneira.features.preprocessing import IMAGENET
 from oneira.features.training.dataset import LabelledPictures
 from oneira.features.training.settings import TrainingSettings
@@ -57,8 +57,7 @@ def continued_network(
 
 def _folded(path: Path, state: dict[str, Tensor]) -> nn.Sequential:
     try:
-        classes, widths, depths = shape_of(state)
-        network = pocket(classes=classes, widths=widths, depths=depths)
+        network = pocket_fitting(state)
         network.load_state_dict(state)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(f"{path} holds no folded pocket network ({str(error).splitlines()[0]})") from error
