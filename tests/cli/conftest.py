@@ -10,11 +10,14 @@ from networks import tiny_network
 from noise_pictures import noise
 from safetensors.torch import save_file
 from torch import nn
+from tours import Tour
 
 from oneira import register_backbone
-from oneira.cli.main import main
+from oneira.cli.main import app, main
+from oneira.cli.verbs import command_for, usage_of
 from oneira.features import find_backbone
 from oneira.features.weights import load_weights
+from oneira.techniques import TECHNIQUES
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,15 @@ def painting(folder):
 def dream(picture):
     """A dream of eight steps in a network of a few channels: milliseconds."""
     return ["dream", picture, "--layer", "tiny:relu2", "--octaves", "2", "--steps", "4", "--jitter", "2"]
+
+
+@pytest.fixture
+def tour(monkeypatch):
+    """A verb of the tests' own, of two stages, which needs no picture: milliseconds."""
+    app.command(command_for(Tour), name=Tour.verb(), usage=usage_of(Tour))
+    monkeypatch.setattr("oneira.cli.provenance.TECHNIQUES", {**TECHNIQUES, Tour.verb(): Tour})
+    yield ["tour"]
+    del app[Tour.verb()]
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ RUN = {
     "offline": (["--offline"], True),
     "save_every": (["--save-every", "2.5"], 2.5),
     "resume": (["--resume", "-o", "other.png"], True),
+    "stages": (["--stages", "legs"], "legs"),
     "depth": (["--depth", "16"], 16),
     "sidecar": (["--sidecar"], True),
     "no_recipe": (["--no-recipe"], True),
@@ -175,7 +176,7 @@ def test_every_picture_changes_the_plan(verb, oneira, command, given):
 def test_presets_are_chosen_by_name_and_overridden_by_options(verb, preset, oneira, command, given):
     assert oneira(*command[verb], "--preset", preset, "--steps", 3).status == 0
     chosen = given["technique"]
-    for name, value in type(chosen).presets[preset].items():
+    for name, value in type(chosen).presets[preset].options.items():
         if name != "steps":
             assert getattr(chosen, name) == value
     assert chosen.steps in (3, (3,))

@@ -54,6 +54,27 @@ def test_a_signal_from_outside(number, status, started, folder):
     assert (folder / "cat-style.png").exists()
 
 
+INTERRUPTED_WHILE_LOADED = """
+import os, signal, sys
+sys.addaudithook(lambda event, what: event == "import" and what[0] == "torch" and os.kill(os.getpid(), signal.SIGINT))
+from oneira_command import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(("ignored", "status"), [(False, 130), (True, 0)])
+def test_interrupted_while_it_is_loaded_it_ends_without_a_word(ignored, status, folder):
+    # What is started in the background of a shell ignores the signal, and goes on doing so.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
+    try:
+        command = [sys.executable, "-c", INTERRUPTED_WHILE_LOADED, "--version"]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.returncode == status
+    assert ended.stderr == ""
+
+
 def test_a_reader_who_leaves_does_not_cost_the_picture(started, folder):
     process = started(*long_style(20), "--json")
     assert json.loads(process.stdout.readline())["done"] == 1

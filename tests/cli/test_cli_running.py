@@ -176,6 +176,7 @@ class TestOptionsOfEveryVerb:
             "index": 1,
             "done": 1,
             "total": 8,
+            "stage": None,
             "loss": 0,
             "losses": 0,
             "note": None,
@@ -189,6 +190,10 @@ class TestOptionsOfEveryVerb:
         assert oneira(*happening(None), "-o", "b.png").status == 0
         assert torch.equal(load("a.png"), load("b.png"))
 
+    def test_stages(self, oneira, tour, folder):
+        assert oneira(*tour, "--stages", "legs").status == 0
+        assert pictures_in(folder / "legs") == ["0001-first-leg.png", "0002-second.png"]
+
     def test_every_option_is_tested_here(self):
         tested = {
             "output": TestOutput.test_it_goes_where_it_is_told_and_holds_its_recipe,
@@ -199,6 +204,7 @@ class TestOptionsOfEveryVerb:
             "offline": self.test_offline_asks_nobody,
             "save_every": self.test_save_every_leaves_nothing_behind_in_the_end,
             "resume": self.test_resume,
+            "stages": self.test_stages,
             "depth": self.test_depth,
             "sidecar": self.test_sidecar_and_no_recipe,
             "no_recipe": self.test_sidecar_and_no_recipe,

@@ -31,6 +31,16 @@ def test_every_option_has_a_help_text(verb, oneira):
         assert len(words) == 2 or wrapped, line
 
 
+@pytest.mark.parametrize("verb", TECHNIQUES)
+def test_a_picture_that_may_be_left_out_stands_in_brackets(verb, oneira):
+    technique = TECHNIQUES[verb]
+    usage = oneira(verb, "--help").out.splitlines()[0]
+    for name in technique.positional:
+        required = technique.model_fields[name].is_required()
+        assert usage.count(f" {name.upper()}") == required
+        assert usage.count(f" [{name.upper()}]") == (not required)
+
+
 def test_defaults_of_the_declaration_are_those_of_the_help(oneira):
     shown = " ".join(oneira("dream", "--help").out.replace("│", " ").split())
     for name, field in TECHNIQUES["dream"].model_fields.items():
@@ -102,6 +112,8 @@ TROUBLE = {
     "no such folder for the output": ("dream cat.png -o nowhere/dream.png", "'nowhere'"),
     "an unknown format": ("dream cat.png -o dream.xyz", ".png"),
     "a folder as the output": ("dream cat.png -o .", "extension"),
+    "stages into a file": ("dream cat.png --stages cat.png", "'cat.png' is no folder"),
+    "stages below a file": ("dream cat.png --stages cat.png/legs", "'cat.png' is no folder that may be written to"),
     "16 bits of a JPEG": ("dream cat.png -o dream.jpg --depth 16", "PNG 16"),
     "no such device": ("dream cat.png --device cuda:99", "auto or cpu"),
     "no such weights": ("dream cat.png --octaves 1 --layer relu1_1 --weights nofile.pth", "nofile.pth"),

@@ -6,12 +6,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import TINY, tiny_network
+from networks import tiny_network
+from plans import LAYER, dream_plan, finished, resumes_equal, style_plan
 from torch import nn
 
 from oneira import register_backbone
 from oneira.errors import CheckpointError, PlanError, SynthesisError
-from oneira.objectives import Content, Dream, Masked, Style, TotalVariation
+from oneira.objectives import Dream, Masked, Style, TotalVariation
 from oneira.synthesis.augmentation import Jitter, Pad, Rotate, Scale
 from oneira.synthesis.canvas import Pixels
 from oneira.synthesis.fourier import Fourier
@@ -21,39 +22,7 @@ from oneira.synthesis.plan import Plan
 from oneira.synthesis.schedules import octaves, single
 from oneira.synthesis.shaping import LaplacianPyramid, MeanAbs, Std
 
-LAYER = f"{TINY}:relu2"
 RATES = {"ascent": 0.5}  # others have usual rates of their own
-
-
-def style_plan(image, **changes):
-    style = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(3))
-    options = {
-        "canvas": Pixels.of(image),
-        "objective": Style(style, LAYER) + 0.1 * Content(image, LAYER) + 0.01 * TotalVariation(),
-        "schedule": octaves(28, count=2, steps=6),
-        "optimiser": OptimiserSpec("adam", 0.02),
-        "averaging": 0.5,
-    }
-    return Plan(**{**options, **changes})
-
-
-def dream_plan(image, **changes):
-    options = {
-        "canvas": Pixels.of(image),
-        "objective": Dream(LAYER),
-        "schedule": octaves(28, count=3, steps=4, carry="detail"),
-        "augmentation": (Jitter(4),),
-        "optimiser": OptimiserSpec("ascent", 0.02),
-        "shaping": MeanAbs(),
-    }
-    return Plan(**{**options, **changes})
-
-
-def finished(plan, **options):
-    synthesis = Synthesis(plan, precision="float32", **options)
-    for _ in synthesis:
-        pass
-    return synthesis.image
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
@@ -96,25 +65,13 @@ def test_another_seed_makes_another_dream(image):
 def test_a_resumed_run_ends_in_the_same_bytes(stop, name):
     image = torch.rand(1, 3, 20, 28, generator=torch.Generator().manual_seed(5))
     plan = style_plan(image, optimiser=OptimiserSpec(name, 0.02))
-    _resumes_equal(plan, stop)
+    resumes_equal(plan, stop)
 
 
 @pytest.mark.parametrize("stop", [1, 4, 5, 11])
 @pytest.mark.parametrize("canvas", [Pixels.of, Fourier.of, lambda image: Pixels.grey(20, 28, "pink")])
 def test_a_resumed_dream_ends_in_the_same_bytes(stop, canvas, image):
-    _resumes_equal(dream_plan(image, canvas=canvas(image)), stop)
-
-
-def _resumes_equal(plan, stop):
-    first = Synthesis(plan, seed=7, precision="float32")
-    for step in first:
-        if step.done == stop:
-            state = first.state()
-            break
-    second = Synthesis(plan, seed=7, precision="float32")
-    second.restore(state)
-    assert [step.done for step in second] == list(range(stop + 1, plan.schedule.total + 1))
-    assert torch.equal(second.image, finished(plan, seed=7))
+    resumes_equal(dream_plan(image, canvas=canvas(image)), stop)
 
 
 def test_a_checkpoint_of_other_settings_is_refused(image):
@@ -262,7 +219,7 @@ def poisoned_plan(image, **options):
         Dream("poisoned:poison"),
         single(28, 8),
         optimiser=OptimiserSpec("ascent", 0.02),
-        shaping=Std(),
+        shaping=(Std(),),
     )
 
 
@@ -286,7 +243,7 @@ def test_a_loss_that_stays_not_finite_stops_with_the_last_good_picture(image):
 @given(
     shape=st.tuples(st.integers(6, 40), st.integers(6, 40)),
     augmentation=st.lists(st.sampled_from([Jitter(3), Pad(2), Scale(), Rotate(), Pad(3, None)]), max_size=3),
-    shaping=st.sampled_from([None, MeanAbs(), Std(), LaplacianPyramid(3)]),
+    shaping=st.sampled_from([(), (MeanAbs(),), (Std(),), (LaplacianPyramid(3),)]),
     fourier=st.booleans(),
     flat=st.booleans(),
 )

@@ -1,4 +1,4 @@
-"""Laws of schedules, shapings, augmentations and canvases."""
+"""Laws of schedules, augmentations and canvases."""
 
 import pytest
 import torch
@@ -11,7 +11,6 @@ from oneira.synthesis.canvas import Pixels, pink_noise
 from oneira.synthesis.fourier import Fourier
 from oneira.synthesis.optimisers import OptimiserSpec
 from oneira.synthesis.schedules import octaves
-from oneira.synthesis.shaping import LaplacianPyramid, MeanAbs, Std
 
 
 @given(st.integers(20, 4000), st.integers(1, 8), st.floats(1.05, 3))
@@ -34,37 +33,6 @@ def test_octaves_named_by_their_smallest_stay_above_it(largest, smallest, ratio)
 
 def test_steps_may_differ_from_size_to_size_and_the_last_number_stays():
     assert [s.steps for s in octaves(100, count=4, steps=(9, 5)).scales] == [9, 5, 5, 5]
-
-
-def test_shaped_gradients_have_unit_size_picture_by_picture(generator):
-    gradient = torch.randn(2, 3, 17, 23, generator=generator) * torch.tensor([1e-6, 50.0])[:, None, None, None]
-    assert_close(MeanAbs()(gradient).abs().mean((1, 2, 3)), torch.ones(2))
-    assert_close(Std()(gradient).std((1, 2, 3), unbiased=False), torch.ones(2))
-
-
-@pytest.mark.parametrize("shaping", [MeanAbs(), Std(), LaplacianPyramid()])
-def test_no_gradient_stays_no_gradient(shaping):
-    assert shaping(torch.zeros(1, 3, 9, 9)).abs().max() == 0
-
-
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 5))
-def test_the_laplacian_pyramid_takes_any_size_and_ignores_scale(height, width, levels):
-    gradient = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
-    shaped = LaplacianPyramid(levels)(gradient)
-    assert shaped.shape == gradient.shape
-    assert shaped.isfinite().all()
-    assert_close(LaplacianPyramid(levels)(gradient * 1000), shaped, rtol=1e-3, atol=1e-3)
-
-
-def test_the_laplacian_pyramid_lifts_what_is_coarse(generator):
-    # A gradient with a weak wave across the whole picture under strong noise: the pyramid brings the wave up.
-    wave = torch.linspace(0, 6.28, 64).sin().expand(1, 3, 64, 64)
-    gradient = 0.05 * wave + torch.randn(1, 3, 64, 64, generator=generator)
-
-    def share(g):
-        return (g * wave).mean().abs() / g.std()
-
-    assert share(LaplacianPyramid(4)(gradient)) > 3 * share(gradient)
 
 
 def test_jitter_rolls_and_nothing_else(image, generator):

@@ -52,8 +52,8 @@ class Display:
         finally:
             self._close()
 
-    def step(self, verb: str, step: Step) -> None:
-        """One step of `verb` done."""
+    def step(self, task: str, step: Step) -> None:
+        """One step of `task` done."""
         if self._json:
             self._put_json(step)
         self.note(step.note)
@@ -63,11 +63,12 @@ class Display:
             self._close()  # downloads are over
             losses_column = TextColumn("{task.fields[losses]}", markup=False)
             self._bar = self._opened(
-                verb, step.total, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), losses_column
+                task, step.total, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), losses_column
             )
         losses = "  ".join(f"{name} {loss:.4g}" for name, loss in step.losses.items())
         self._bar.update(
             self._bar.task_ids[0],
+            description=one_line(task),
             completed=step.done,
             losses=f"{step.size[1]}x{step.size[0]}  {losses}",
         )
@@ -121,6 +122,7 @@ class Display:
             "index": step.index,
             "done": step.done,
             "total": step.total,
+            "stage": step.stage,
             "loss": step.loss,
             "losses": dict(step.losses),
             "note": step.note,

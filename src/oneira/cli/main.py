@@ -14,7 +14,7 @@ from oneira.cli.models import models
 from oneira.cli.provenance import recipe, rerun
 from oneira.cli.screen import Screen, complain, let_go
 from oneira.cli.train import backbone
-from oneira.cli.verbs import command_for
+from oneira.cli.verbs import command_for, usage_of
 from oneira.errors import AddressError, OneiraError, PlanError
 from oneira.features.hardware import keep_freed_memory
 from oneira.images import ImageWarning
@@ -32,7 +32,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 for verb, technique in TECHNIQUES.items():
-    app.command(command_for(technique), name=verb)
+    app.command(command_for(technique), name=verb, usage=usage_of(technique))
 app.command(rerun)
 app.command(recipe)
 app.command(models, usage="Usage: oneira models [MODEL]\n")
@@ -45,8 +45,8 @@ app.command(training)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0, 1 (a problem with the input or the machine), 2 (bad usage) or 128 + a signal."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    keep_freed_memory()
     try:
+        keep_freed_memory()
         with _image_warnings_told():
             status = app(
                 [word for word in given if word != DEBUG],

@@ -47,6 +47,7 @@ def option(
     group: Group = OWN,
     names: tuple[str, ...] = (),
     several: bool = False,
+    metavar: str | None = None,
 ) -> inspect.Parameter:
     """A keyword parameter. Not given means None, so that a preset's value is not overridden."""
     parameter = Parameter(
@@ -56,16 +57,19 @@ def option(
         negative=(),
         show_default=False,
         consume_multiple=several,
+        metavar=metavar,
     )
     annotation = Annotated[kind | None, parameter]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=None)
 
 
-def argument(name: str, kind: Any, help_text: str) -> inspect.Parameter:
-    """A positional parameter, without which there is no command."""
-    return inspect.Parameter(
-        name, inspect.Parameter.POSITIONAL_ONLY, annotation=Annotated[kind, Parameter(help=help_text)]
-    )
+def argument(name: str, kind: Any, help_text: str, *, required: bool = True) -> inspect.Parameter:
+    """A positional parameter; one that is not `required` and not given is left out of the call."""
+    parameter = Parameter(help=help_text, show_default=False)
+    where = inspect.Parameter.POSITIONAL_ONLY
+    if required:
+        return inspect.Parameter(name, where, annotation=Annotated[kind, parameter])
+    return inspect.Parameter(name, where, annotation=Annotated[kind | None, parameter], default=None)
 
 
 def chosen(model: type[Options], verb: str, given: dict[str, Any]) -> Options:

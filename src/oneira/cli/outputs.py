@@ -1,9 +1,10 @@
 """Where a picture goes."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from oneira.errors import OneiraError, PlanError
+from oneira.errors import ImageError, OneiraError, PlanError
 from oneira.images import check_output
 from oneira.synthesis.checkpoints import checkpoint_of, has_checkpoint
 
@@ -35,3 +36,13 @@ def require_output(output: Path, inputs: Iterable[Path], depth: int) -> None:
     for path in inputs:
         if output.exists() and path.exists() and output.samefile(path):
             raise PlanError(f"--output {str(output)!r} is the input {str(path)!r}; name another file")
+
+
+def require_folder(folder: Path) -> None:
+    """See, before anything is computed, that pictures can be put there, though it may yet have to be made.
+
+    Raises ImageError where they cannot.
+    """
+    there = next(p for p in (folder, *folder.parents) if p.exists() or p.is_symlink())
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        raise ImageError(f"cannot write into {str(folder)!r}: {str(there)!r} is no folder that may be written to")

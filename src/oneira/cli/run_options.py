@@ -34,6 +34,7 @@ class RunOptions(BaseModel):
         30.0, ge=0, description="seconds between checkpoints, which lie beside the picture until it is done; 0: none"
     )
     resume: bool = Field(False, description="go on from the checkpoint of a run that was stopped, to the same bytes")
+    stages: Path | None = Field(None, description="save every stage's picture into this folder")
     depth: Literal[8, 16] = Field(8, description="bits per colour; 16 for PNG only")
     sidecar: bool = Field(False, description="write the recipe into a file beside the picture, too")
     no_recipe: bool = Field(False, description="leave the recipe out of the picture")

@@ -13,9 +13,11 @@ from torch import Tensor
 
 from oneira.cli.display import Display
 from oneira.cli.interrupts import Interrupts
+from oneira.cli.outputs import require_folder
 from oneira.cli.run_options import RunOptions
+from oneira.cli.stages import StageFiles, stage_at
 from oneira.errors import CheckpointError, ImageError, OneiraError, PlanError
-from oneira.images import resize, save
+from oneira.images import Recipe, resize, save
 from oneira.synthesis.checkpoints import (
     checkpoint_of,
     has_checkpoint,
@@ -24,7 +26,9 @@ from oneira.synthesis.checkpoints import (
     save_checkpoint,
 )
 from oneira.synthesis.loop import Synthesis
-from oneira.techniques import Technique
+from oneira.synthesis.plan import Plan
+from oneira.synthesis.steps import Step
+from oneira.techniques import Technique, located
 
 
 def run_technique(
@@ -62,6 +66,7 @@ class _PictureRun:
         self._display = display
         self._weights = weights
         self._checkpoint = checkpoint_of(output)
+        self._stages: StageFiles | None = None
         self._interrupts = Interrupts()
         self._started = time.monotonic()
 
@@ -79,10 +84,14 @@ class _PictureRun:
 
     def _prepared(self) -> Synthesis:
         run, technique = self._run, self._technique
+        if run.stages is not None:
+            require_folder(run.stages)
         resumed = self._resumed()
         plan = technique.plan()
         for note in technique.notes:
             self._display.note(note)
+        if run.stages is not None:
+            self._stages = self._stage_files(run.stages, plan)
         try:
             synthesis = Synthesis(
                 plan,
@@ -103,6 +112,12 @@ class _PictureRun:
             use_threads(resumed["threads"], self._display)
         return synthesis
 
+    def _stage_files(self, folder: Path, plan: Plan) -> StageFiles:
+        stages = StageFiles(folder, self._output.suffix, plan.schedule, self._save)
+        stages.require_apart([self._output, *map(located, self._technique.inputs.values())])
+        self._display.note(stages.note())
+        return stages
+
     def _resumed(self) -> Mapping[str, Any] | None:
         """Where to go on from; None for a run that begins."""
         if self._run.resume:
@@ -121,10 +136,12 @@ class _PictureRun:
         with self._display.progress():
             try:
                 for step in synthesis:
-                    self._display.step(self._technique.verb(), step)
+                    self._display.step(self._task(synthesis, step), step)
                     if not self._interrupts.patient:
                         self._interrupts.patient = True  # from here on there is something to save
                         self._tell_weights(synthesis)
+                    if self._stages is not None:  # before the checkpoint, after which the stage is not met again
+                        self._display.note(self._stages.write(step))
                     if self._interrupts.received is not None:
                         return step.done == step.total
                     if self._run.save_every and time.monotonic() - saved >= self._run.save_every:
@@ -136,6 +153,10 @@ class _PictureRun:
                 raise
         self._interrupts.patient = True
         return True
+
+    def _task(self, synthesis: Synthesis, step: Step) -> str:
+        stage = stage_at(synthesis.plan.schedule, step.scale)
+        return self._technique.verb() if stage is None else f"{self._technique.verb()}, {stage}"
 
     def _finish(self, synthesis: Synthesis) -> None:
         try:
@@ -170,15 +191,11 @@ class _PictureRun:
     def _write(self, synthesis: Synthesis, *, finished: bool) -> None:
         """The picture; one that is not finished carries no recipe, because a rerun would not give it."""
         recipe = self._technique.recipe(synthesis) if finished and not self._run.no_recipe else None
-        image = synthesis.image
-        save(
-            self._output,
-            image,
-            alpha=_alpha(self._technique, image),
-            recipe=recipe,
-            depth=self._run.depth,
-            sidecar=self._run.sidecar,
-        )
+        self._save(self._output, synthesis.image, recipe)
+
+    def _save(self, path: Path, image: Tensor, recipe: Recipe | None = None) -> None:
+        alpha = _alpha(self._technique, image)
+        save(path, image, alpha=alpha, recipe=recipe, depth=self._run.depth, sidecar=self._run.sidecar)
 
     def _tell_weights(self, synthesis: Synthesis) -> None:
         """Weights that are not what somebody will think they are."""
@@ -195,6 +212,6 @@ class _PictureRun:
 
 def _alpha(technique: Technique, image: Tensor) -> Tensor | None:
     """The transparency of the picture that is worked on, at the result's size."""
-    pictures = technique.picture_fields()
-    alpha = technique.picture(getattr(technique, pictures[0])).alpha if pictures else None
+    paths = [technique.inputs[name] for name in technique.positional if name in technique.inputs]
+    alpha = technique.picture(paths[0]).alpha if paths else None
     return None if alpha is None else resize(alpha, (image.shape[2], image.shape[3]))

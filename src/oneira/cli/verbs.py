@@ -1,43 +1,82 @@
 """Commands made from techniques: their fields are the options, so that each has one home."""
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
 from oneira.cli.display import Display
 from oneira.cli.options import SHARED, argument, chosen, option, options_of, signed
 from oneira.cli.outputs import free_output, require_output
+from oneira.cli.presets import LIST, explain, list_presets
 from oneira.cli.run_options import NAMES, RunOptions
 from oneira.cli.running import run_technique
 from oneira.techniques import SAMPLE, Technique, located
 
+PICTURE = "(a file, or sample:NAME)"
+
 
 def command_for(technique: type[Technique]) -> Callable[..., int]:
-    """A command whose signature is the technique's options, `--preset`, and those of every verb."""
-    pictures = technique.picture_fields()
-    assert not set(technique.model_fields) & {*RunOptions.model_fields, "preset"}, "an option has one meaning"
+    """A command whose signature is the technique's options, `--preset`, `--explain`, and those of every verb."""
+    fields, pictures = technique.model_fields, technique.picture_fields()
+    assert not set(fields) & {*RunOptions.model_fields, "preset", "explain"}, "an option has one meaning"
+    assert LIST not in technique.presets, "what lists the presets is the name of none"
 
     def run(*given: str, preset: str | None = None, **options: Any) -> int:
+        if preset == LIST:
+            list_presets(technique)
+            return 0
+        explained = options.pop("explain", False)
         running = chosen(RunOptions, technique.verb(), options)
-        configured = technique.configured(preset, **dict(zip(pictures, given, strict=True)), **options)
-        name = Path(given[0].removeprefix(SAMPLE)).stem if given else technique.verb()
-        output = running.output or free_output(Path(), f"{name}-{technique.verb()}", ".png", resume=running.resume)
-        require_output(output, [located(path) for path in given], running.depth)
-        return run_technique(configured, running, output, Display(quiet=running.quiet, json=running.as_json))
+        options |= zip(technique.positional, given, strict=False)
+        if explained:
+            explain(technique, preset, options, running)
+            return 0
+        return _made(technique.configured(preset, **options), running)
 
-    fields = technique.model_fields
     return signed(
         run,
         technique.verb(),
         technique.__doc__ or "",
         [
-            *(argument(name, str, f"{fields[name].description} (a file, or sample:NAME)") for name in pictures),
+            *(_picture_argument(name, fields[name]) for name in technique.positional),
             option("preset", str, _about_presets(technique)),
+            option("explain", bool, "print every option in force, and who set it, instead of making the picture"),
+            *(
+                option(name, str, f"{fields[name].description} {PICTURE}", metavar="FILE")
+                for name in pictures
+                if name not in technique.positional
+            ),
             *options_of(technique, without=pictures),
             *options_of(RunOptions, SHARED, names=NAMES),
         ],
     )
 
 
+def _picture_argument(name: str, field: FieldInfo) -> inspect.Parameter:
+    # The command line itself requires none: --explain and --preset list do without.
+    required = " [required]" if field.is_required() else ""
+    return argument(name, str, f"{field.description} {PICTURE}{required}", required=False)
+
+
+def usage_of(technique: type[Technique]) -> str:
+    """How its command is written; what may be left out stands in brackets."""
+    fields = technique.model_fields
+    words = [n.upper() if fields[n].is_required() else f"[{n.upper()}]" for n in technique.positional]
+    return " ".join(["Usage: oneira", technique.verb(), "[OPTIONS]", *words]) + "\n"
+
+
+def _made(technique: Technique, running: RunOptions) -> int:
+    verb, inputs = technique.verb(), technique.inputs
+    first = next((inputs[name] for name in technique.positional if name in inputs), None)
+    stem = verb if first is None else f"{Path(first.removeprefix(SAMPLE)).stem}-{verb}"
+    output = running.output or free_output(Path(), stem, ".png", resume=running.resume)
+    require_output(output, [located(path) for path in inputs.values()], running.depth)
+    return run_technique(technique, running, output, Display(quiet=running.quiet, json=running.as_json))
+
+
 def _about_presets(technique: type[Technique]) -> str:
-    return f"named settings: {', '.join(technique.presets)}; options given beside it override it"
+    named = f"named settings: {', '.join(technique.presets)}; options given beside it override it"
+    return f"{named}; {LIST} tells what each sets"

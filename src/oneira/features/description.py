@@ -65,6 +65,17 @@ def describe(backbone: Backbone) -> tuple[LayerDescription, ...]:
     )
 
 
+def channels_of(backbone: Backbone, layer: str) -> int | None:
+    """How many channels `layer` has in one of Oneira's own networks, as declared; nothing is loaded.
+
+    None for registered modules, which would have to be run. Weights of another size, for a network that takes such
+    (`Backbone.fitting`), have channels of their own.
+    """
+    if not backbone.own:
+        return None
+    return next((visit.shape[1] for visit in _visits(backbone, SIDE) if visit.layer == layer), None)
+
+
 def smallest_side(backbone: Backbone, layer: str) -> int:
     """The shortest side, in pixels, of a picture for which one of Oneira's own networks gets as far as `layer`."""
     low, high = 1, backbone.smallest

@@ -18,11 +18,12 @@ def fit(height: int, width: int, long_side: int) -> tuple[int, int]:
     )
 
 
-def resize(image: Tensor, size: tuple[int, int], *, method: Method = "bicubic") -> Tensor:
+def resize(image: Tensor, size: tuple[int, int], *, method: Method = "bicubic", bounded: bool = True) -> Tensor:
     """(b, c, h, w) in [0, 1] -> (b, c, *size) in [0, 1], where `size` is (height, width); differentiable.
 
     "bicubic" is antialiased when it makes smaller. It overshoots at edges, so its result is clamped to [0, 1], which
-    is where images, alphas and masks live. "area" averages what falls on each pixel and repeats when it makes larger.
+    is where images, alphas and masks live; with `bounded` False it is not, for differences. "area" averages what falls
+    on each pixel and repeats when it makes larger.
     The size that the picture has already gives the picture itself.
     """
     if tuple(image.shape[-2:]) == tuple(size):
@@ -32,4 +33,4 @@ def resize(image: Tensor, size: tuple[int, int], *, method: Method = "bicubic") 
     # bfloat16 is coarser than a level of 255, and antialiasing sums many neighbours: done in float32.
     wide = image if image.dtype.itemsize >= 4 else image.float()
     resized = F.interpolate(wide, size, mode="bicubic", align_corners=False, antialias=True)
-    return resized.clamp(0, 1).to(image.dtype)
+    return (resized.clamp(0, 1) if bounded else resized).to(image.dtype)

@@ -1,7 +1,11 @@
 """Terms: what to minimise. They add (`+`, `-`), scale (`*`) and can be confined to a region (`Masked`)."""
 
-from oneira.objectives.activity import Channel, ClassLogit, Direction, Dream, Neuron
+from oneira.objectives.activity import Channel, Dream, Neuron
+from oneira.objectives.channels import ChannelChoice
+from oneira.objectives.classes import ClassLogit, SeenClass, seen_classes
 from oneira.objectives.content import Content
+from oneira.objectives.direction import Direction, parse_direction
+from oneira.objectives.guidance import Guided
 from oneira.objectives.restraint import AlphaNorm, TotalVariation
 from oneira.objectives.style import GATYS_STYLE_LAYERS, Style
 from oneira.objectives.term import BoundObjective, BoundTerm, Losses, Masked, Sum, Term, View
@@ -12,16 +16,21 @@ __all__ = [
     "BoundObjective",
     "BoundTerm",
     "Channel",
+    "ChannelChoice",
     "ClassLogit",
     "Content",
     "Direction",
     "Dream",
+    "Guided",
     "Losses",
     "Masked",
     "Neuron",
+    "SeenClass",
     "Style",
     "Sum",
     "Term",
     "TotalVariation",
     "View",
+    "parse_direction",
+    "seen_classes",
 ]

@@ -1,51 +1,72 @@
-"""Terms that make something respond more: layers, channels, neurons, classes, directions.
+"""Terms that make something respond more: layers, channels, neurons.
 
 All are negatives of activity, because every term is minimised.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import torch
 from torch import Tensor
 
 from oneira.errors import AddressError, PlanError, one_of
-from oneira.features.address import Address
 from oneira.features.encoder import Encoder
-from oneira.features.registry import find_backbone, resolve
+from oneira.features.registry import resolve
+from oneira.objectives.channels import ChannelChoice
 from oneira.objectives.term import BoundTerm, Size, Term, View, names_of
 
-DreamLoss = Literal["l2", "mean"]
+DreamLoss = Literal["l2", "mean", "norm"]
 
 
 @dataclass(frozen=True)
 class Dream(Term):
-    """Whatever whole layers see, more of it (Mordvintsev et al. 2015).
+    """Whatever whole layers see, more of it (Mordvintsev et al. 2015), summed over layers with `weights` (1 each).
 
     `l2`: half the mean square, whose gradient is the activation itself; `mean`: the mean activation (the Keras
-    tutorial's). google/deepdream sums over positions where we average; its normalised gradient is the same.
+    tutorial's); `norm`: (mean |a|^p)^(1/p) over the layer, p being `power`, at least 1, whose gradient is as large for
+    a faint layer as for a loud one. google/deepdream and neural-dream, whose norm has p = 2, sum over positions where
+    we average; normalised gradients are the same. A negative weight calms a layer. `channels`: only these of each
+    layer. Raises PlanError where weights, loss and power do not go together.
     """
 
     layers: str | Sequence[str] = "relu4_3"
     loss: DreamLoss = "l2"
+    weights: Sequence[float] | None = None
+    channels: ChannelChoice | None = None
+    power: float = 2.0
 
     def __post_init__(self) -> None:
         one_of("loss", self.loss, get_args(DreamLoss))
+        layer_weights(self.weights, names_of(self.layers))
+        if not 1 <= self.power < math.inf:
+            raise PlanError(f"the power of a norm is a number of at least 1, not {self.power}")
+        if self.power != 2 and self.loss != "norm":
+            raise PlanError(f"a power of {self.power} belongs to the loss 'norm', not to {self.loss!r}")
 
     def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
-        """No targets: the layers' own activity."""
+        """No targets but the channels' numbers; raises AddressError as `ChannelChoice.choose` does."""
         addresses = [resolve(layer) for layer in names_of(self.layers)]
+        weights = layer_weights(self.weights, names_of(self.layers))
+        choice = self.channels
+        selections = [None if choice is None else choice.select(encoder, address, size) for address in addresses]
 
         def evaluate(view: View) -> Tensor:
             total = view.image.new_zeros(())
-            for address in addresses:
-                features = view.activations[address].float()
-                grown = features.square() / 2 if self.loss == "l2" else features
-                total = total - view.mean(grown)
+            for address, weight, selection in zip(addresses, weights, selections, strict=True):
+                features = view.activations[address]
+                chosen = features if selection is None else selection(features)
+                total = total - weight * self._activity(view, chosen.float())
             return total
 
         return BoundTerm(self.name, evaluate, frozenset(addresses))
+
+    def _activity(self, view: View, features: Tensor) -> Tensor:
+        if self.loss == "l2":
+            return view.mean(features.square() / 2)
+        if self.loss == "mean":
+            return view.mean(features)
+        return _norm(view, features, self.power)
 
 
 @dataclass(frozen=True)
@@ -55,18 +76,21 @@ class Channel(Term):
     layer: str
     channels: int | Sequence[int]
 
+    def __post_init__(self) -> None:
+        self._choice()
+
     def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
-        """Raises AddressError, when first evaluated, for a channel that the layer does not have."""
+        """Raises AddressError for a channel that is not there; of a registered module, when first evaluated."""
         address = resolve(self.layer)
-        chosen = [self.channels] if isinstance(self.channels, int) else list(self.channels)
-        if not chosen:
-            raise PlanError(f"no channel of {self.layer} is named")
+        selection = self._choice().select(encoder, address, size)
 
         def evaluate(view: View) -> Tensor:
-            features = _channels(view.activations[address], chosen, address)
-            return -view.mean(features.float())
+            return -view.mean(selection(view.activations[address]).float())
 
         return BoundTerm(self.name, evaluate, frozenset([address]))
+
+    def _choice(self) -> ChannelChoice:
+        return ChannelChoice("these", (self.channels,) if isinstance(self.channels, int) else tuple(self.channels))
 
 
 @dataclass(frozen=True)
@@ -78,12 +102,16 @@ class Neuron(Term):
     y: int | None = None
     x: int | None = None
 
+    def __post_init__(self) -> None:
+        ChannelChoice("these", (self.channel,))
+
     def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
-        """Raises AddressError, when first evaluated, for a place outside the layer's grid."""
+        """Raises AddressError for a channel that is not there; for a place that is not, when first evaluated."""
         address = resolve(self.layer)
+        selection = ChannelChoice("these", (self.channel,)).select(encoder, address, size)
 
         def evaluate(view: View) -> Tensor:
-            features = _channels(view.activations[address], [self.channel], address)
+            features = selection(view.activations[address])
             view.require_no_mask(address)
             if features.ndim == 2:
                 return -features.float().sum()
@@ -97,53 +125,25 @@ class Neuron(Term):
         return BoundTerm(self.name, evaluate, frozenset([address]))
 
 
-@dataclass(frozen=True)
-class ClassLogit(Term):
-    """The logit of a class, before the softmax (Simonyan et al. 2013): raising one need not lower the others."""
-
-    index: int
-    backbone: str = "pocket"
-
-    @property
-    def name(self) -> str:
-        """`class`, which Python keeps for itself."""
-        return "class"
-
-    def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
-        """Raises AddressError, when first evaluated, where there is no such class."""
-        address = resolve(f"{self.backbone}:{find_backbone(self.backbone).logits}")
-
-        def evaluate(view: View) -> Tensor:
-            view.require_no_mask(address)
-            return -_channels(view.activations[address], [self.index], address).float().sum()
-
-        return BoundTerm(self.name, evaluate, frozenset([address]))
+def layer_weights(weights: Sequence[float] | None, layers: Sequence[str]) -> tuple[float, ...]:
+    """One weight per layer, 1 each unless told; PlanError for a wrong count or what is no finite number."""
+    if weights is None:
+        return (1.0,) * len(layers)
+    if len(weights) != len(layers):
+        raise PlanError(f"{len(layers)} layers need as many weights, not {len(weights)}")
+    for weight in weights:
+        if not math.isfinite(weight):
+            raise PlanError(f"a layer's weight is a finite number, not {weight}")
+    return tuple(weights)
 
 
-@dataclass(frozen=True, eq=False)
-class Direction(Term):
-    """The mean dot product with a direction (c,) in the space of a layer's channels, scaled to length 1."""
-
-    layer: str
-    vector: Tensor
-
-    def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
-        """Raises PlanError, when first evaluated, where the direction has another number of channels."""
-        address = resolve(self.layer)
-        unit = (self.vector.float() / self.vector.float().norm().clamp(min=1e-12)).to(encoder.device)
-
-        def evaluate(view: View) -> Tensor:
-            features = view.activations[address].float()
-            if features.shape[1] != len(unit):
-                raise PlanError(f"a direction in {address} has {features.shape[1]} numbers, not {len(unit)}")
-            return -view.mean(torch.einsum("bc...,c->b...", features, unit).unsqueeze(1))
-
-        return BoundTerm(self.name, evaluate, frozenset([address]))
-
-
-def _channels(features: Tensor, chosen: list[int], address: Address) -> Tensor:
-    count = features.shape[1]
-    for channel in chosen:
-        if not 0 <= channel < count:
-            raise AddressError(f"{address} has channels 0 to {count - 1}, not {channel}")
-    return features[:, chosen]
+def _norm(view: View, features: Tensor, power: float) -> Tensor:
+    """The p-norm of the mean of (b, c, ...), over channels and (masked) positions, summed over the batch."""
+    weights = view.weights(features)
+    loudness = features.abs() if weights is None else features.abs() * weights ** (1 / power)
+    values = loudness.flatten(1)
+    # In units of the largest, powers neither overflow nor vanish. The norm does not depend on the unit: no gradient.
+    unit = values.detach().amax(1, keepdim=True).clamp(min=1e-30)
+    mean = (values / unit).pow(power).mean(1)
+    # The mean is at least 1 over the number of values, but 0 where all is silent, where a root has no gradient.
+    return (unit.squeeze(1) * mean.clamp(min=1e-30) ** (1 / power)).sum()

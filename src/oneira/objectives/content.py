@@ -36,23 +36,24 @@ class Content(Term):
         """Targets: the picture's activations at `size`."""
         addresses = [resolve(layer) for layer in names_of(self.layers)]
         with torch.no_grad():
-            targets = encoder(resize(self.image, size).to(encoder.device), addresses)
+            seen = encoder(resize(self.image, size).to(encoder.device), addresses)
+            targets = {address: seen[address].float() for address in addresses}
+            sizes = {address: self._size(targets[address]) for address in addresses}
 
         def evaluate(view: View) -> Tensor:
-            losses = [self._distance(view, view.activations[a], targets[a]) for a in addresses]
+            losses = [self._distance(view, view.activations[a], targets[a]) / sizes[a] for a in addresses]
             return torch.stack(losses).mean()
 
         return BoundTerm(self.name, evaluate, frozenset(addresses), aligned=True)
 
+    def _size(self, target: Tensor) -> float:
+        """What the distance is divided by."""
+        return max(float(target.square().mean()), 1e-12) if self.normalization == "relative" else 1.0
+
     def _distance(self, view: View, features: Tensor, target: Tensor) -> Tensor:
         # In float32 from the difference on: it is small against both.
-        squares = (features.float() - target.float()).square()
+        squares = (features - target).square()
         weights = view.weights(squares)
         if weights is not None:
             squares = squares * weights
-        if self.normalization == "gatys":
-            return squares.sum() / 2
-        mean = squares.sum() / target.numel()
-        if self.normalization == "relative":
-            return mean / target.float().square().mean().clamp(min=1e-12)
-        return mean
+        return squares.sum() / (2 if self.normalization == "gatys" else target.numel())

@@ -32,7 +32,7 @@ class Summary:
         """(b, c, c)"""
         return self.second - self.mean.unsqueeze(2) * self.mean.unsqueeze(1)
 
-    @property
+    @cached_property
     def deviation(self) -> Tensor:
         """(b, c): each channel's standard deviation; a root has no gradient at zero, where dead channels are."""
         squares = self.second.diagonal(dim1=1, dim2=2)

@@ -58,6 +58,7 @@ class Style(Term):
                 if seen[address].ndim != 4:
                     raise PlanError(f"{address} has no positions; style needs a layer that has")
             targets = {address: summarise(self._precise(seen[address])) for address in addresses}
+            sizes = {address: self._sizes(targets[address]) for address in addresses}
             positions = {address: seen[address].shape[2:].numel() for address in addresses}
 
         def evaluate(view: View) -> Tensor:
@@ -68,7 +69,7 @@ class Style(Term):
                 if self.normalization == "gatys":
                     loss = _gatys(summary, targets[address], features.shape[2:].numel(), positions[address])
                 else:
-                    loss = self._distance(summary, targets[address])
+                    loss = self._distance(summary, targets[address], sizes[address])
                 total = total + weight * loss
             return total
 
@@ -78,13 +79,16 @@ class Style(Term):
         # A root of covariances magnifies what bfloat16 rounds away; Gram matrices and moments do not.
         return features.float() if "wasserstein" in names_of(self.statistics) else features
 
-    def _distance(self, summary: Summary, target: Summary) -> Tensor:
+    def _sizes(self, target: Summary) -> list[float]:
+        """What each statistic's distance is divided by; read once, so that no step has to."""
+        if self.normalization != "relative":
+            return [1.0] * len(names_of(self.statistics))
+        return [max(float(DISTANCES[name].size(target)), 1e-12) for name in names_of(self.statistics)]  # type: ignore[index]
+
+    def _distance(self, summary: Summary, target: Summary, sizes: Sequence[float]) -> Tensor:
         total = summary.mean.new_zeros(())
-        for name in names_of(self.statistics):
-            distance = DISTANCES[name]  # type: ignore[index]
-            between = distance.between(summary, target).sum()
-            relative = self.normalization == "relative"
-            total = total + (between / distance.size(target).clamp(min=1e-12) if relative else between)
+        for name, size in zip(names_of(self.statistics), sizes, strict=True):
+            total = total + DISTANCES[name].between(summary, target).sum() / size  # type: ignore[index]
         return total
 
     def _size(self, canvas: Size) -> Size:

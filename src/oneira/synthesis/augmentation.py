@@ -119,3 +119,7 @@ class Chain(Augmentation):
             return image
 
         return moved
+
+
+# What lucid does to every picture (Olah et al. 2017): room to move in, then shifts around a change of size and angle.
+ROBUST: tuple[Augmentation, ...] = (Pad(12), Jitter(8), Scale(0.9, 1.1), Rotate(10.0), Jitter(4))

@@ -1,7 +1,8 @@
 """Canvases: from parameters to a picture. A Canvas declares; its Surface holds the parameters while the loop runs."""
 
+import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
@@ -9,10 +10,11 @@ from torch import Tensor
 
 from oneira.errors import PlanError, one_of
 from oneira.images import fit, resize
+from oneira.synthesis.carrying import Blend, Carry
+from oneira.synthesis.shaping import gaussian_blur
 
 Size = tuple[int, int]  # height, width
 Noise = Literal["white", "pink"]
-Carry = Literal["result", "detail"]
 
 
 class Surface(ABC):
@@ -43,6 +45,10 @@ class Canvas(ABC):
     def begin(self, size: Size, generator: torch.Generator, device: torch.device) -> Surface:
         """A surface of `size` at the start of a run."""
 
+    @abstractmethod
+    def starting_from(self, image: Tensor) -> "Canvas":
+        """The same canvas, beginning with `image` (b, 3, h, w) instead."""
+
 
 def pink_noise(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """Noise whose amplitude falls as 1/frequency, as natural pictures' does; mean 0, deviation 1 per channel."""
@@ -66,12 +72,15 @@ class Pixels(Canvas):
 
     `start` (1, 3, h, w) gives the proportions, and the beginning unless `noise` is named; `spread` is the noise's
     standard deviation around mid-grey. Values stay in [0, 1] where `clamp` is set and the optimiser allows it.
+    `smoothing`: deviation of a Gaussian that the start goes through before it is made smaller by about 0.7, in pixels,
+    once for each such step (Hvass-Labs: 0.5).
     """
 
     start: Tensor
     noise: Noise | None = None
     spread: float = 0.2
     clamp: bool = True
+    smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         if self.noise is not None:
@@ -95,12 +104,25 @@ class Pixels(Canvas):
 
     def begin(self, size: Size, generator: torch.Generator, device: torch.device) -> "PixelSurface":
         """The start, resized, or noise."""
-        base = resize(self.start.to(device), size)  # on the device, as on every size to come
+        base = self.base(size, device)
         values = base
         if self.noise is not None:
             drawn = _noise(self.noise, tuple(base.shape), generator).to(device)
             values = (0.5 + self.spread * drawn).clamp(0, 1)
         return PixelSurface(self, base, values)
+
+    def base(self, size: Size, device: torch.device) -> Tensor:
+        """The start at `size`; resized on the device, as on every size to come."""
+        start = self.start.to(device)
+        shrinking = max(start.shape[2:]) / max(size)
+        if self.smoothing and shrinking > 1:
+            # What blurs before each of several steps down add up to: a geometric sum of variances.
+            start = gaussian_blur(start, self.smoothing * math.sqrt(shrinking**2 - 1))
+        return resize(start, size)
+
+    def starting_from(self, image: Tensor) -> "Pixels":
+        """Without noise."""
+        return replace(self, start=image, noise=None)
 
 
 def _noise(kind: Noise, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
@@ -121,12 +143,15 @@ class PixelSurface(Surface):
         return self.parameters[0]
 
     def resized(self, size: Size, carry: Carry) -> "PixelSurface":
-        """`result` resizes the picture; `detail` resizes only what was added to the base (google/deepdream)."""
+        """The picture, or what was added to the base, or both blended."""
         now = self.parameters[0].detach()
-        base = resize(self.canvas.start.to(now.device), size)
-        # Resizing keeps to [0, 1]; detail lies in [-1, 1].
-        detail = 2 * resize((now - self.base + 1) / 2, size) - 1
-        values = resize(now, size) if carry == "result" else base + detail
+        base = self.canvas.base(size, now.device)
+        if carry == "detail":
+            values = base + resize(now - self.base, size, bounded=False)
+        else:
+            values = resize(now, size, bounded=self.canvas.clamp)
+        if isinstance(carry, Blend):
+            values = torch.lerp(values, base, carry.share)
         surface = PixelSurface(self.canvas, base, values)
         surface.constrain()
         return surface

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from oneira.objectives import BoundObjective
-from oneira.synthesis.augmentation import Chain
+from oneira.objectives import BoundObjective, Losses
+from oneira.synthesis.augmentation import Chain, Move
 from oneira.synthesis.averaging import Average
 from oneira.synthesis.canvas import Surface
 from oneira.synthesis.plan import Plan
+from oneira.synthesis.schedules import Scale
 
 
 class NotFinite(Exception):  # noqa: N818 - the loop's own signal, which leads it to a second try
@@ -19,35 +20,39 @@ class NotFinite(Exception):  # noqa: N818 - the loop's own signal, which leads i
 
 
 class Reading(NamedTuple):
-    """What a step found: the loss in all, and each term's own before its weight."""
+    """What a step found: the loss in all, each term's own before its weight, and whether there was any gradient."""
 
     total: float
     by_term: dict[str, float]
+    moves: bool
 
 
 class Descent:
-    """`surface` under the plan's optimiser, with the last parameters whose loss was finite.
+    """`surface` under the plan's optimiser at one `scale`, with the last parameters whose loss was finite.
 
     Every step is added to `average`; augmentation draws from `generator`.
     """
 
-    def __init__(self, plan: Plan, surface: Surface, average: Average, generator: torch.Generator) -> None:
+    def __init__(
+        self, plan: Plan, scale: Scale, surface: Surface, average: Average, generator: torch.Generator
+    ) -> None:
         self.surface = surface
-        self.optimiser = plan.optimiser.build(surface.parameters)
+        self.optimiser = plan.optimiser.build(surface.parameters, scale.rate)
         self._plan = plan
+        self._scale = scale
         self._average = average
         self._good = [parameter.detach().clone() for parameter in surface.parameters]
         self._good_average = average.state(copy=True)
         self._chain = Chain(plan.augmentation) if plan.augmentation else None
         self._generator = generator
 
-    def step(self, objective: BoundObjective) -> Reading:
-        """One step of the optimiser. Raises NotFinite before anything is updated."""
+    def step(self, objective: BoundObjective, index: int) -> Reading:
+        """The step of `index` (from 0) at this scale. Raises NotFinite before anything is updated."""
         readings: list[Reading] = []
 
         def closure() -> Tensor:
             self.optimiser.zero_grad(set_to_none=True)
-            loss, reading = self._gradient(objective)
+            loss, reading = self._gradient(objective, index / self._scale.steps)
             readings.append(reading)
             for kept, parameter in zip(self._good, self.surface.parameters, strict=True):
                 kept.copy_(parameter.detach())
@@ -67,7 +72,7 @@ class Descent:
         for parameter, kept in zip(self.surface.parameters, self._good, strict=True):
             parameter.copy_(kept)
         self._average.restore(self._good_average, self.surface.parameters[0].device)
-        self.optimiser = self._plan.optimiser.build(self.surface.parameters)
+        self.optimiser = self._plan.optimiser.build(self.surface.parameters, self._scale.rate)
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint; the parameters themselves and the average apart."""
@@ -85,19 +90,43 @@ class Descent:
             kept.copy_(saved)
         self._good_average = state["good_average"]
 
-    def _gradient(self, objective: BoundObjective) -> tuple[Tensor, Reading]:
+    def _gradient(self, objective: BoundObjective, progress: float) -> tuple[Tensor, Reading]:
+        """The loss, and the parameters' gradients where torch's optimisers look for them."""
         image = self.surface.image()
-        # A new node even where the parameters are the picture, so that the hook lives for this pass alone.
-        picture = image.view_as(image)
-        if self._plan.shaping is not None:
-            picture.register_hook(self._plan.shaping)
-        losses = objective(picture, None if self._chain is None else self._chain.draw(self._generator))
-        losses.total.backward()
-        gradients = [p.grad.sum() for p in self.surface.parameters if p.grad is not None]
+        # The picture's own gradient comes first, whole, whatever pieces it is made of: it is shaped before it goes on.
+        picture = image.detach().requires_grad_()
+        losses = self._backward(objective, picture, progress)
+        gradient = torch.zeros_like(picture) if picture.grad is None else picture.grad
+        for shaping in self._plan.shaping:
+            gradient = shaping(gradient, progress)
+        image.backward(gradient)
+        gradients = [p.grad.abs().sum() for p in self.surface.parameters if p.grad is not None]
         # Read all at once: every reading makes an accelerator wait.
-        numbers = [losses.total.detach(), *losses.by_term.values(), *gradients]
+        numbers = [losses.total, *losses.by_term.values(), *gradients]
         total, *rest = torch.stack([number.float() for number in numbers]).tolist()
+        strength = sum(rest[len(losses.by_term) :])
         # The sum of finite numbers that is not finite would overflow the update, too.
-        if not math.isfinite(total + sum(rest[len(losses.by_term) :])):
+        if not math.isfinite(total + strength):
             raise NotFinite
-        return losses.total.detach(), Reading(total, dict(zip(losses.by_term, rest, strict=False)))
+        return losses.total, Reading(total, dict(zip(losses.by_term, rest, strict=False)), strength > 0)
+
+    def _backward(self, objective: BoundObjective, picture: Tensor, progress: float) -> Losses:
+        """Leave the gradient in `picture.grad`; of tiles, each is done before the next, and losses are their means."""
+        move = None if self._chain is None else self._chain.draw(self._generator)
+        if self._plan.tiling is None:
+            losses = objective(picture, move)
+            losses.total.backward()
+            return Losses(losses.total.detach(), losses.by_term)
+        size = (picture.shape[2], picture.shape[3])
+        total, by_term = picture.new_zeros(()), {name: picture.new_zeros(()) for name in objective.names}
+        for share, cut in self._plan.tiling.pieces(size, self._generator, progress):
+            losses = objective(picture, cut if move is None else _after(move, cut))
+            (share * losses.total).backward()
+            total += share * losses.total.detach()
+            for name, loss in losses.by_term.items():
+                by_term[name] += share * loss
+        return Losses(total, by_term)
+
+
+def _after(first: Move, second: Move) -> Move:
+    return lambda image: second(first(image))

@@ -4,14 +4,15 @@ Olah et al. 2017 ("Feature visualization", preconditioning) as in lucid: coeffic
 decorrelated, a sigmoid at the end. Steepest descent in these parameters moves coarse structure as easily as fine.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from oneira.errors import PlanError
 from oneira.images import fit, resize
-from oneira.synthesis.canvas import Canvas, Carry, Size, Surface, spatial_frequencies
+from oneira.synthesis.canvas import Canvas, Size, Surface, spatial_frequencies
+from oneira.synthesis.carrying import Carry
 
 # The matrix square root of the covariance of ImageNet's colours (lucid's figures), scaled to norm at most 1.
 COLOUR_COVARIANCE_ROOT = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
@@ -55,6 +56,10 @@ class Fourier(Canvas):
         shape = (self.batch, 3, size[0], size[1] // 2 + 1, 2)
         return FourierSurface(self, size, (self.spread * torch.randn(shape, generator=generator)).to(device))
 
+    def starting_from(self, image: Tensor) -> "Fourier":
+        """A batch of one picture begins alike."""
+        return replace(self, start=image)
+
 
 class FourierSurface(Surface):
     """A spectrum (b, 3, h, w // 2 + 1, 2): real and imaginary parts, whitened."""
@@ -70,7 +75,7 @@ class FourierSurface(Surface):
         size = (image.shape[2], image.shape[3])
         logits = torch.logit(image.clamp(0.005, 0.995))
         if canvas.decorrelate:
-            logits = torch.einsum("oc,bchw->bohw", torch.linalg.inv(_colours(image)), logits)
+            logits = torch.einsum("oc,bchw->bohw", torch.linalg.inv(colour_matrix(image)), logits)
         coefficients = torch.fft.rfft2(logits * 4, norm="ortho")
         gain = _gain(canvas, size).to(image.device)
         return cls(canvas, size, torch.view_as_real(coefficients / gain).contiguous())
@@ -82,7 +87,7 @@ class FourierSurface(Surface):
         # lucid divides by 4 here, "magic constant"; it keeps the first pictures within the sigmoid's middle.
         channels = torch.fft.irfft2(coefficients, s=self._size, norm="ortho") / 4
         if self.canvas.decorrelate:
-            channels = torch.einsum("oc,bchw->bohw", _colours(channels), channels)
+            channels = torch.einsum("oc,bchw->bohw", colour_matrix(channels), channels)
         return torch.sigmoid(channels)
 
     def resized(self, size: Size, carry: Carry) -> "FourierSurface":
@@ -102,7 +107,8 @@ def _gain(canvas: Fourier, size: Size) -> Tensor:
     return gain
 
 
-def _colours(like: Tensor) -> Tensor:
+def colour_matrix(like: Tensor) -> Tensor:
+    """(3, 3), of the type and on the device of `like`: from decorrelated channels to the logits of colours."""
     root = torch.tensor(COLOUR_COVARIANCE_ROOT, dtype=like.dtype, device=like.device)
     scaled: Tensor = root / root.norm(dim=0).max()
     return scaled

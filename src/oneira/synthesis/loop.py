@@ -20,6 +20,7 @@ from oneira.features.weights import Progress
 from oneira.objectives import BoundObjective
 from oneira.synthesis.averaging import Average
 from oneira.synthesis.canvas import Surface
+from oneira.synthesis.carrying import Transition
 from oneira.synthesis.descent import Descent, NotFinite, Reading
 from oneira.synthesis.memory import memory_told, ran_out
 from oneira.synthesis.plan import Plan
@@ -67,6 +68,7 @@ class Synthesis:
         self._index = 0
         self._rescued = False
         self._surface: Surface | None = None
+        self._start: Tensor | None = None  # what the leg begins with, where that is not the plan's own start
         self._average = Average(plan.averaging)
         self._descent: Descent | None = None
         self._descent_before: State | None = None  # what a checkpoint held, until there is a descent to take it
@@ -104,6 +106,7 @@ class Synthesis:
             "scale": self._scale,
             "index": self._index,
             "rescued": self._rescued,
+            "start": None if self._start is None else self._start.cpu(),
             "parameters": [p.detach().cpu() for p in surface.parameters],
             "average": self._average.state(),
             "descent": self._descent_before if self._descent is None else self._descent.state(),
@@ -134,7 +137,8 @@ class Synthesis:
         self._rescued = bool(state["rescued"])
         if self._rescued:
             self.encoder = self._encoder(torch.float32)
-        self._surface = self._begin()
+        self._start = state["start"]
+        self._surface = self._begin(self._scale)
         for parameter, saved in zip(self._surface.parameters, state["parameters"], strict=True):
             if saved.shape != parameter.shape:
                 raise ValueError(f"a picture of {tuple(saved.shape)} for a canvas of {tuple(parameter.shape)}")
@@ -147,28 +151,58 @@ class Synthesis:
     # What follows tells the story from outside to inside: a scale, a step, a second try.
 
     def _descend(self, scale: Scale) -> Iterator[Step]:
-        size = self.plan.canvas.size(scale.size)
+        size = self._size(self._scale)
         with memory_told(size):
             objective = self._bind(size)
-            descent = self._descent = self._prepared()
+            descent = self._descent = self._prepared(scale)
         before = sum(s.steps for s in self.plan.schedule.scales[: self._scale])
         while self._index < scale.steps:
             note = None
             with memory_told(size):
                 try:
-                    reading = descent.step(objective)
+                    reading = descent.step(objective, self._index)
                 except NotFinite:
                     note = self._rescue(descent)
                     objective = self._bind(size)
                     reading = self._second_try(descent, objective)
             self._require_same_weights()
+            if not reading.moves and self._index == 0:
+                note = self._without_gradient(size, reading)
             self._index += 1
-            done = before + self._index
-            total = self.plan.schedule.total
-            yield Step(self._scale, size, self._index, done, total, *reading, lambda: self.image, note)
+            yield Step(
+                scale=self._scale,
+                size=size,
+                index=self._index,
+                done=before + self._index,
+                total=self.plan.schedule.total,
+                loss=reading.total,
+                losses=reading.by_term,
+                render=lambda: self.image,
+                note=note,
+                stage=scale.stage if self._index == scale.steps else None,
+            )
 
-    def _prepared(self) -> Descent:
-        descent = Descent(self.plan, self._ready(), self._average, self._generator)
+    def _without_gradient(self, size: tuple[int, int], reading: Reading) -> str:
+        """A note; SynthesisError where nothing has been changed so far, nor would be at any size to come."""
+        silent = " and ".join(name for name, loss in reading.by_term.items() if loss == 0) or "the objective"
+        said = f"{silent} finds nothing to work on in this picture at {size[1]}x{size[0]} pixels: its gradient is zero"
+        if self._scale == 0 and not any(self._would_move(scale) for scale in range(1, len(self.plan.objectives))):
+            raise SynthesisError(
+                f"{said}, here and at every size; begin with noise, name other channels, or a layer before its ReLU "
+                "(conv4_2 for relu4_2)"
+            )
+        return said
+
+    def _would_move(self, scale: int) -> bool:
+        """Whether the start has a gradient at another scale."""
+        size = self._size(scale)
+        surface = self.plan.canvas.begin(size, self._generator.clone_state(), self.device)
+        picture = surface.image().detach().requires_grad_()
+        BoundObjective(self.plan.objectives[scale], self.encoder, size)(picture).total.backward()
+        return picture.grad is not None and bool(picture.grad.any())
+
+    def _prepared(self, scale: Scale) -> Descent:
+        descent = Descent(self.plan, scale, self._ready(), self._average, self._generator)
         if self._descent_before is not None:
             try:
                 descent.restore(self._descent_before)
@@ -193,7 +227,7 @@ class Synthesis:
 
     def _second_try(self, descent: Descent, objective: BoundObjective) -> Reading:
         try:
-            return descent.step(objective)
+            return descent.step(objective, self._index)
         except NotFinite:
             self._rescue(descent)
             raise
@@ -202,27 +236,34 @@ class Synthesis:
         return Encoder(device=self.device, precision=precision, variant=self.plan.variant, **self._loading)  # type: ignore[arg-type]
 
     def _bind(self, size: tuple[int, int]) -> BoundObjective:
-        return BoundObjective(self.plan.objective, self.encoder, size)
+        return BoundObjective(self.plan.objectives[self._scale], self.encoder, size)
 
     def _require_same_weights(self) -> None:
         for name, digest in self.encoder.digests.items():
             if self._weights_before.get(name, digest) != digest:
                 raise CheckpointError(f"the checkpoint was computed with other weights of {name}; start without it")
 
-    def _begin(self) -> Surface:
-        size = self.plan.canvas.size(self.plan.schedule.scales[self._scale].size)
-        return self.plan.canvas.begin(size, self._generator, self.device)
+    def _size(self, scale: int) -> tuple[int, int]:
+        return self.plan.canvas.size(self.plan.schedule.scales[scale].size)
+
+    def _begin(self, scale: int) -> Surface:
+        canvas = self.plan.canvas if self._start is None else self.plan.canvas.starting_from(self._start)
+        return canvas.begin(self._size(scale), self._generator, self.device)
 
     def _ready(self) -> Surface:
         if self._surface is None:
-            self._surface = self._begin()
+            self._surface = self._begin(self._scale)
         return self._surface
 
     def _enter(self, scale: int) -> None:
-        surface = self._ready()
-        size = self.plan.canvas.size(self.plan.schedule.scales[scale].size)
-        with memory_told(size), self._average.shown_on(surface.parameters):
-            self._surface = surface.resized(size, self.plan.schedule.carry)
+        surface, size = self._ready(), self._size(scale)
+        carry = self.plan.schedule.scales[scale].carry
+        with memory_told(size), torch.no_grad(), self._average.shown_on(surface.parameters):
+            if isinstance(carry, Transition):
+                self._start = carry(surface.image().detach().float().clamp(0, 1))
+                self._surface = self._begin(scale)
+            else:
+                self._surface = surface.resized(size, carry)
         self._average = Average(self.plan.averaging)
         self._descent = None
         self._scale, self._index = scale, 0

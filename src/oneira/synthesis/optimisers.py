@@ -34,11 +34,11 @@ class OptimiserSpec:
         """Whether it compares one step with the next, so that the picture must not be clamped between them."""
         return self.name == "lbfgs"
 
-    def build(self, parameters: Iterable[Tensor]) -> Optimizer:
-        """The torch optimiser over `parameters`."""
+    def build(self, parameters: Iterable[Tensor], factor: float = 1.0) -> Optimizer:
+        """The torch optimiser over `parameters`, its rate multiplied by `factor`."""
         builder, defaults = OPTIMISERS[self.name]
         chosen = {**defaults, **self.options} if self.rate is None else {**defaults, **self.options, "lr": self.rate}
-        return builder(list(parameters), **chosen)
+        return builder(list(parameters), **{**chosen, "lr": chosen["lr"] * factor})
 
 
 # `ascent` is DeepDream's: plain steps along the shaped gradient of the activity (here: down its negative).

@@ -16,6 +16,7 @@ from oneira.synthesis.canvas import Canvas
 from oneira.synthesis.optimisers import OptimiserSpec
 from oneira.synthesis.schedules import Schedule
 from oneira.synthesis.shaping import Shaping
+from oneira.synthesis.tiling import Tiling
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Plan:
     """A canvas, optimised under an objective, along a schedule. Building one runs nothing.
 
     `averaging` in [0, 1): the decay of an exponential average of the iterates, which then is the result (0: the last
-    iterate is). `variant`: how networks are run, see `oneira.features.Variant`.
+    iterate is). `shaping` is what gradients go through, one after the other; `tiling` cuts the picture into pieces of
+    which each has a gradient of its own. `variant`: how networks are run, see `oneira.features.Variant`.
     """
 
     canvas: Canvas
@@ -31,15 +33,21 @@ class Plan:
     schedule: Schedule
     augmentation: tuple[Augmentation, ...] = ()
     optimiser: OptimiserSpec = OptimiserSpec()
-    shaping: Shaping | None = None
+    shaping: tuple[Shaping, ...] = ()
+    tiling: Tiling | None = None
     averaging: float = 0.0
     variant: Variant = Variant()
 
     def __post_init__(self) -> None:
         if not 0 <= self.averaging < 1:
             raise PlanError(f"averaging is a decay of at least 0 and below 1, not {self.averaging}")
-        if self.optimiser.searches and self.augmentation:
-            raise PlanError("lbfgs compares losses of one and the same picture; it goes with no jitter: use adam")
+        if self.optimiser.searches and (self.augmentation or self.tiling is not None):
+            raise PlanError("lbfgs compares losses of one and the same picture, without jitter or tiles: use adam")
+
+    @property
+    def objectives(self) -> tuple[Term, ...]:
+        """What is minimised, scale by scale."""
+        return tuple(scale.objective or self.objective for scale in self.schedule.scales)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -22,8 +22,11 @@ def rehearse(plan: Plan, encoder: Encoder) -> None:
     """
     sizes = [plan.canvas.size(scale.size) for scale in plan.schedule.scales]
     smallest = min(sizes, key=min)
+    if plan.tiling is not None:
+        smallest = (plan.tiling.narrowest(smallest[0]), plan.tiling.narrowest(smallest[1]))
+    different = {id(objective): objective for objective in plan.objectives}.values()
     try:
-        for _, term in as_sum(plan.objective).parts:
+        for term in [term for objective in different for _, term in as_sum(objective).parts]:
             stand_in = _StandIn(encoder)
             try:
                 layers = term.bind(cast(Encoder, stand_in), smallest).layers

@@ -11,7 +11,8 @@ class Step:
     """One step done. `image` renders the picture as it is at the moment of asking: ask before the next step.
 
     `scale` counts from 0, `index` from 1 within the scale; `done` of `total` steps in all; `losses` by term, before
-    weights, as floats; `note`: something that the user should be told, such as a rescue from a loss that is not finite.
+    weights, as floats; `note`: something that the user should be told, such as a rescue from a loss that is not finite;
+    `stage`: the name of the stage of a journey that ends here.
     """
 
     scale: int
@@ -23,6 +24,7 @@ class Step:
     losses: Mapping[str, float]
     render: Callable[[], Tensor]
     note: str | None = None
+    stage: str | None = None
 
     @property
     def image(self) -> Tensor:

@@ -1,86 +1,66 @@
-"""DeepDream: whatever the network sees, more of it (Mordvintsev, Olah, Tyka 2015)."""
+"""DeepDream: whatever the network sees, more of it (Mordvintsev, Olah, Tyka 2015), and its heirs."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from torch import Tensor
 
-from oneira.objectives import Dream as DreamTerm
-from oneira.objectives import Term, TotalVariation
-from oneira.synthesis.augmentation import Jitter
-from oneira.synthesis.canvas import Pixels
-from oneira.synthesis.optimisers import OptimiserSpec
+from oneira.errors import PlanError
+from oneira.synthesis.carrying import Mix, Zoom
 from oneira.synthesis.plan import Plan
-from oneira.synthesis.schedules import octaves
-from oneira.synthesis.shaping import LaplacianPyramid, MeanAbs, Shaping, Std
-from oneira.techniques.layers import DREAM_LAYERS, layers_for
-from oneira.techniques.technique import ImagePath, Technique
+from oneira.synthesis.schedules import Schedule, journey
+from oneira.techniques.dreaming.journeys import Journeys
+from oneira.techniques.dreaming.presets import PRESETS
+from oneira.techniques.dreaming.ways import Ways
+from oneira.techniques.dreaming.wishes import Wishes
+from oneira.techniques.presets import Preset
+from oneira.techniques.technique import ImagePath
 
-SHAPINGS: Mapping[str, Shaping | None] = MappingProxyType(
-    {"none": None, "mean-abs": MeanAbs(), "std": Std(), "laplacian": LaplacianPyramid()}
-)
 
-
-class Dream(Technique):
+class Dream(Wishes, Ways, Journeys):
     """Dream inside a picture: amplify what layers of a network see in it, from coarse to fine."""
 
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
-        {
-            "pocket": MappingProxyType({}),
-            # google/deepdream's notebook: 10 steps at each of 4 octaves of 1.4, step 1.5 of 255, jitter 32.
-            "google": MappingProxyType(
-                {
-                    "model": "googlenet",
-                    "layer": ("inception_4c/output",),
-                    "octaves": 4,
-                    "octave_scale": 1.4,
-                    "steps": 10,
-                    "step": 1.5 / 255,
-                    "jitter": 32,
-                    "gradient": "mean-abs",
-                    "restraint": 0.0,
-                }
-            ),
-        }
-    )
+    presets: ClassVar[Mapping[str, Preset]] = PRESETS
+    positional: ClassVar[tuple[str, ...]] = ("image",)
 
-    image: ImagePath = Field(description="the picture to dream in")
-    layer: tuple[str, ...] = Field((), description="layer whose activity grows; may be repeated (default: by model)")
-    loss: Literal["l2", "mean"] = Field("l2", description="l2: the strong grow stronger; mean: all alike")
-    octaves: int = Field(5, ge=1, le=20, description="how many sizes, from coarse to fine")
-    octave_scale: float = Field(1.4, gt=1, le=4, description="factor from one size to the next")
-    steps: int = Field(16, ge=1, le=10_000, description="gradient steps at each size")
-    step: float = Field(
-        0.006, gt=0, description="step size; with mean-abs, how far a step moves a pixel on average, of 1"
-    )
-    jitter: int = Field(32, ge=0, le=512, description="random shift at each step, in pixels")
-    gradient: Literal["none", "mean-abs", "std", "laplacian"] = Field(
-        "mean-abs", description="how gradients are evened out; laplacian brings larger, softer shapes"
-    )
-    restraint: float = Field(0.0, ge=0, description="weight of total variation: larger is smoother")
+    image: ImagePath | None = Field(None, description="the picture to dream in; a --start of noise needs none")
     size: int | None = Field(
         None, ge=16, le=16384, description="long side in pixels (default: the picture's, at most 1024)"
     )
 
+    @model_validator(mode="after")
+    def _one_journey(self) -> "Dream":
+        if self.zoom is not None and self.through is not None:
+            raise ValueError("--zoom and --through are two journeys: choose one")
+        return self
+
     def plan(self) -> Plan:
-        """google/deepdream's scheme: octaves that carry detail up, jitter, normalised gradients, plain steps."""
-        image = self.picture(self.image).image
-        layers = [self.address(layer) for layer in self.layer or layers_for(self.model, DREAM_LAYERS)]
-        objective: Term = DreamTerm(layers, self.loss)
-        if self.restraint:
-            objective = objective + self.restraint * TotalVariation()
+        """One dream, or one after the other."""
+        picture = None if self.image is None else self.picture(self.image).image
+        canvas = self.beginning(picture)
+        long_side = 512 if picture is None else min(1024, max(picture.shape[2:]))
         return Plan(
-            Pixels.of(image),
-            objective,
-            octaves(
-                self.size or min(1024, max(image.shape[2:])),
-                count=self.octaves,
-                ratio=self.octave_scale,
-                steps=self.steps,
-                carry="detail",
-            ),
-            (Jitter(self.jitter),) if self.jitter else (),
-            OptimiserSpec("ascent", self.step),
-            SHAPINGS[self.gradient],
+            canvas,
+            self.objective(picture, layers=[self.way()[0][0]] if self.through else ()),
+            self._schedule(picture, self.sizes(self.size or long_side)),
+            self.augmentation(),
+            self.climber(),
+            self.shaping(),
+            self.tiling(),
+        )
+
+    def _schedule(self, picture: Tensor | None, sizes: Schedule) -> Schedule:
+        if self.zoom is not None:
+            dive = Zoom(self.zoom, self.rotate)
+            legs = [sizes.leg("frame", begins=dive if number else None) for number in range(self.frames)]
+            return journey(legs)
+        if self.through is None:
+            return sizes
+        if picture is None:
+            raise PlanError("--through mixes the picture into every dream: name one")
+        back = Mix(picture, self.blend)
+        return journey(
+            sizes.leg(name, begins=back if number else None, objective=self.objective(picture, [name], channels))
+            for number, (name, channels) in enumerate(self.way())
         )

@@ -31,8 +31,8 @@ def refusal(error: ValidationError, model: type[BaseModel], verb: str) -> str:
 
 
 def option_name(field: str) -> str:
-    """`octave_scale` -> `--octave-scale`."""
-    return "--" + field.replace("_", "-")
+    """`octave_scale` -> `--octave-scale`; `class_`, which Python keeps for itself -> `--class`."""
+    return "--" + field.rstrip("_").replace("_", "-")
 
 
 def bounds_of(field: FieldInfo) -> str:

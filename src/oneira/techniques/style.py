@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -16,6 +16,7 @@ from oneira.synthesis.optimisers import OptimiserName, OptimiserSpec
 from oneira.synthesis.plan import Plan
 from oneira.synthesis.schedules import octaves
 from oneira.techniques.layers import CONTENT_LAYERS, STYLE_LAYERS, layers_for
+from oneira.techniques.presets import Preset
 from oneira.techniques.technique import ImagePath, Technique
 
 # Average pooling needs a factor that keeps activations' scale. For `pocket` this one was found by eye and by judge.
@@ -25,11 +26,20 @@ POCKET_GAIN = 1.5
 class Style(Technique):
     """Paint a picture in the manner of another."""
 
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    positional: ClassVar[tuple[str, ...]] = ("content", "style")
+    presets: ClassVar[Mapping[str, Preset]] = MappingProxyType(
         {
-            "pocket": MappingProxyType({}),
-            # Gatys et al. 2016: Caffe's VGG-19, average pooling, Gram matrices, alpha/beta 1e-3, L-BFGS from noise.
-            "gatys": MappingProxyType(
+            "pocket": Preset(
+                "Oneira 2026, for its embedded network, after Gatys, Ecker, Bethge 2016",
+                departures=(
+                    "Losses are relative to the target's own, so that weights mean the same in every network.",
+                    "Means and deviations are compared too: Gram matrices alone leave open which of the two it is.",
+                    "It begins with the content, small, and grows: fewer steps than from noise at full size.",
+                    "Total variation is added, against grain.",
+                ),
+            ),
+            "gatys": Preset(
+                "Gatys, Ecker, Bethge 2016: VGG-19, average pooling, Gram matrices, alpha/beta 1e-3, L-BFGS from noise",
                 {
                     "model": "vgg19-caffe",
                     # The paper's "conv4_2" is what Caffe has under that name: rectified in place.
@@ -47,7 +57,13 @@ class Style(Technique):
                     "smallest": 16384,
                     "steps": 500,
                     "averaging": 0.0,
-                }
+                },
+                (
+                    "The weights are VGG-19's as published, not scaled to mean activations of 1: only those can be "
+                    "fetched from an official place.",
+                    "The style picture keeps its proportions, at the content's area, so that strokes are not "
+                    "stretched.",
+                ),
             ),
         }
     )

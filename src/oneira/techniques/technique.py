@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Self, get_origin
+from typing import Annotated, Any, ClassVar, Self, get_args, get_origin
 
 import torch
 from pydantic import (
@@ -18,14 +18,16 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from torch import Tensor
 
-from oneira.errors import AddressError, PlanError, RecipeError, nearest
+from oneira.errors import AddressError, PlanError, RecipeError
 from oneira.features.address import split_address
 from oneira.features.registry import find_backbone
 from oneira.images import InputFile, Picture, Recipe, current_versions, sample
 from oneira.synthesis.loop import Synthesis
 from oneira.synthesis.plan import Plan
+from oneira.techniques.presets import Preset, preset_called
 from oneira.techniques.refusals import refusal
 
 SAMPLE = "sample:"
@@ -49,15 +51,25 @@ def located(path: str) -> Path:
     return sample(path.removeprefix(SAMPLE)) if path.startswith(SAMPLE) else Path(path)
 
 
+def _names_picture(field: FieldInfo) -> bool:
+    """Whether it is an ImagePath, which may be None."""
+    inner = [part for kind in get_args(field.annotation) for part in getattr(kind, "__metadata__", ())]
+    extras = [part.json_schema_extra for part in (field, *inner) if isinstance(part, FieldInfo)]
+    return any(isinstance(extra, dict) and extra.get("format") == "picture" for extra in extras)
+
+
 class Technique(BaseModel, ABC):
     """The options of one way to make pictures. Fields are the options: type, default, bounds and help, declared once.
 
-    `presets` holds named sets of options, each after its source. Options given beside a preset override it.
+    `presets` holds named sets of options, each after its source; one of them sets nothing. Options given beside a
+    preset override it. `positional` names the pictures that are told by their place, not by name; a picture whose
+    field has a default, None, may be left out.
     """
 
     # Neither infinity nor NaN: a recipe could not hold them.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
+    presets: ClassVar[Mapping[str, Preset]] = MappingProxyType({"default": Preset("the defaults of the technique")})
+    positional: ClassVar[tuple[str, ...]] = ()
 
     size: int | None = Field(512, ge=16, le=16384, description="long side of the result, in pixels")
     model: str = Field("pocket", description="backbone whose layers are meant where none is named (oneira models)")
@@ -90,12 +102,7 @@ class Technique(BaseModel, ABC):
     @classmethod
     def configured(cls, preset: str | None = None, **options: Any) -> Self:
         """A preset, overridden by `options`. Raises PlanError, in one line, for what is not allowed."""
-        chosen: Mapping[str, Any] = {}
-        if preset is not None:
-            if preset not in cls.presets:
-                known = ", ".join(cls.presets)
-                raise PlanError(f"unknown preset {preset!r} of {cls.verb()}{nearest(preset, cls.presets)}: {known}")
-            chosen = cls.presets[preset]
+        chosen = {} if preset is None else preset_called(preset, cls.presets, cls.verb()).options
         try:
             return cls(**{**chosen, **options})
         except ValidationError as error:
@@ -145,15 +152,16 @@ class Technique(BaseModel, ABC):
     @classmethod
     def picture_fields(cls) -> tuple[str, ...]:
         """The fields that name input pictures."""
-        return tuple(
-            name
-            for name, field in cls.model_fields.items()
-            if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("format") == "picture"
-        )
+        return tuple(name for name, field in cls.model_fields.items() if _names_picture(field))
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The pictures that go into it, by field; none for a field that is None."""
+        given = {name: getattr(self, name) for name in self.picture_fields()}
+        return {name: path for name, path in given.items() if path is not None}
 
     def recipe(self, synthesis: Synthesis) -> Recipe:
         """All that made the picture of `synthesis`."""
-        inputs = {name: self._input(getattr(self, name)) for name in self.picture_fields() if getattr(self, name)}
         return Recipe(
             technique=self.verb(),
             options=self.model_dump(mode="json", exclude=set(self.picture_fields())),
@@ -161,7 +169,7 @@ class Technique(BaseModel, ABC):
             threads=torch.get_num_threads(),
             device=synthesis.device.type,
             precision=str(synthesis.precision).removeprefix("torch."),
-            inputs=inputs,
+            inputs={name: self._input(path) for name, path in self.inputs.items()},
             weights=synthesis.digests,
             versions=current_versions(),
         )
