@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import torch
 from torch import Tensor
 
 from oneira.errors import AddressError, PlanError, one_of
@@ -143,7 +144,7 @@ def _norm(view: View, features: Tensor, power: float) -> Tensor:
     loudness = features.abs() if weights is None else features.abs() * weights ** (1 / power)
     values = loudness.flatten(1)
     # In units of the largest, powers neither overflow nor vanish. The norm does not depend on the unit: no gradient.
-    unit = values.detach().amax(1, keepdim=True).clamp(min=1e-30)
-    mean = (values / unit).pow(power).mean(1)
-    # The mean is at least 1 over the number of values, but 0 where all is silent, where a root has no gradient.
-    return (unit.squeeze(1) * mean.clamp(min=1e-30) ** (1 / power)).sum()
+    unit = values.detach().amax(1)
+    mean = (values / torch.where(unit > 0, unit, 1).unsqueeze(1)).pow(power).mean(1)
+    # Where all is silent the mean is 0, at which a root has no gradient.
+    return (unit * torch.where(unit > 0, mean, 1) ** (1 / power)).sum()

@@ -18,11 +18,17 @@ from oneira.objectives.term import BoundTerm, Size, Term, View
 class ClassLogit(Term):
     """The logit of a class, before the softmax (Simonyan et al. 2013): raising one need not lower the others.
 
-    `index`: the number of the class, or one of its names.
+    `index`: the number of the class, or one of its names. `against` in [0, 1]: how much of the logarithm of the summed
+    exponentials of all logits is subtracted; 1 makes it the log-probability, which also lowers the classes that are like it.
     """
 
     index: int | str
     backbone: str = "pocket"
+    against: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.against <= 1:
+            raise PlanError(f"how much all classes are held against one lies between 0 and 1, not {self.against}")
 
     @property
     def name(self) -> str:
@@ -37,7 +43,7 @@ class ClassLogit(Term):
         if count is not None:
             require_channels([index], count, address, "classes")
             self._require_named(count)
-        return _raised([index], address, encoder)
+        return _raised([index], address, encoder, self.against)
 
     def _number(self) -> int:
         text = str(self.index).strip()
@@ -105,12 +111,14 @@ def _logits(name: str) -> Address:
     return resolve(f"{name}:{backbone.logits}")
 
 
-def _raised(indices: list[int], address: Address, encoder: Encoder) -> BoundTerm:
+def _raised(indices: list[int], address: Address, encoder: Encoder, against: float = 0.0) -> BoundTerm:
     selection = Selection(address, indices, encoder.device)
 
     def evaluate(view: View) -> Tensor:
         view.require_no_mask(address)
-        return -view.mean(selection(view.activations[address]).float())
+        logits = view.activations[address].float()
+        raised = -view.mean(selection(logits))
+        return raised + against * logits.flatten(1).logsumexp(1).sum() if against else raised
 
     return BoundTerm("class", evaluate, frozenset([address]))
 

@@ -33,6 +33,10 @@ class Dream(Wishes, Ways, Journeys):
     def _one_journey(self) -> "Dream":
         if self.zoom is not None and self.through is not None:
             raise ValueError("--zoom and --through are two journeys: choose one")
+        if self.through is None and (self.random_channels is not None or self.from_ is not None):
+            raise ValueError("--random-channels and --from belong to --through: name the layers to go through")
+        if self.zoom is None and self.rotate:
+            raise ValueError("--rotate turns the frames of --zoom: name a factor, such as --zoom 1.02")
         return self
 
     def plan(self) -> Plan:

@@ -23,6 +23,8 @@ def refusal(error: ValidationError, model: type[BaseModel], verb: str) -> str:
     if not name:
         return message
     bounds = bounds_of(model.model_fields[name])
+    if len(first["loc"]) > 1:  # one of several numbers, whose bounds are not those of the field
+        bounds = " and ".join(f"{BOUNDS[key]} {bound}" for key, bound in first.get("ctx", {}).items() if key in BOUNDS)
     if first["type"] == "finite_number":
         bounds = "finite numbers"
     elif first["type"] not in ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "too_short"):

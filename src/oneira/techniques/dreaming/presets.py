@@ -10,6 +10,7 @@ HALF = "Half the mean of squares, where the source has the whole; its gradient i
 WEIGHTS = "The weights are torchvision's, not the source's own: only those can be fetched as a PyTorch file."
 ENLARGED = "A larger picture is dreamt at 1024 pixels, because time and memory grow with its area."
 RESIZED = "Octaves are resized with antialiased bicubic sampling."
+CLIPPED = "Values are clipped to [0, 1] at each step, where the source clips at the end, if at all."
 UNTILED = "Gradients are exact, of the whole picture; the source's tiles come back with --tile 512."
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
@@ -17,8 +18,32 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "pocket": Preset(
             "Oneira 2026, for its embedded network, after Mordvintsev, Olah, Tyka 2015",
             departures=(
-                "Two layers instead of one, and five octaves of 16 steps instead of four of 10: chosen by eye.",
+                "Two layers instead of one, and five octaves instead of four: chosen by eye.",
+                "Most steps are done where they are cheap, at small sizes; at large ones they are few and longer.",
                 ENLARGED,
+            ),
+        ),
+        "class": Preset(
+            "Oneira 2026, for pictures of a --class from nothing, after Simonyan et al. 2013 and lucid",
+            {
+                "start": "white-noise",
+                "canvas": "fourier",
+                "spread": 0.01,
+                "optimiser": "adam",
+                "step": 0.05,
+                "strength": (1.0,),
+                "gradient": "none",
+                "transforms": "robust",
+                "octaves": 4,
+                "octave_scale": 1.45,
+                "steps": (160, 30, 20, 20),
+                "smoothness": 300.0,
+                "class_against": 0.6,
+                "size": 224,
+            },
+            (
+                "The first size is that of the network's training pictures, so that one thing fills the picture.",
+                "Six tenths of the way from the logit to the log-probability: the logit alone also raises its likes.",
             ),
         ),
         "google": Preset(
@@ -28,7 +53,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "layer": ("inception_4c/output",),
                 "octaves": 4,
                 "octave_scale": 1.4,
-                "steps": 10,
+                "steps": (10,),
+                "strength": (1.0,),
                 "step": 1.5 / 255,
                 "jitter": 32,
                 "gradient": "mean-abs",
@@ -38,7 +64,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "Octaves are resized with antialiased bicubic sampling, where the notebook samples linearly.",
                 "Octaves are measured from the largest, rounded to whole pixels.",
                 WEIGHTS,
-                "Values are clipped to [0, 1], which is the notebook's clipping to the range of its data.",
+                "Values are clipped to [0, 1], the notebook's range, before an octave's first step as after each.",
             ),
         ),
         "lapnorm": Preset(
@@ -50,7 +76,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "loss": "mean",
                 "octaves": 3,
                 "octave_scale": 1.4,
-                "steps": 10,
+                "steps": (10,),
+                "strength": (1.0,),
                 "step": 1.0 / 255,
                 "jitter": 256,
                 "gradient": "laplacian",
@@ -63,6 +90,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 WEIGHTS,
                 UNTILED,
                 RESIZED,
+                CLIPPED,
             ),
         ),
         "tensorflow": Preset(
@@ -73,7 +101,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "loss": "mean",
                 "octaves": 5,
                 "octave_scale": 1.3,
-                "steps": 50,
+                "steps": (50,),
+                "strength": (1.0,),
                 "step": 0.01 / 2,
                 "jitter": 512,
                 "gradient": "std",
@@ -98,7 +127,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "recursive": True,
                 "blend": 0.2,
                 "preblur": 0.5,
-                "steps": 10,
+                "steps": (10,),
+                "strength": (1.0,),
                 "step": 3.0 / 255,
                 "jitter": 0,
                 "gradient": "std",
@@ -114,8 +144,11 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 WEIGHTS,
                 "The three blurs are averaged, where the tutorial adds them; the sum is normalised.",
                 "The blur before downscaling is applied at once, with the width that its repetitions add up to.",
+                "Colours are blurred one by one, where the tutorial's filter mixes them, too.",
                 "Pieces below a quarter of a tile are joined to their neighbours; a picture of one tile has no offset.",
-                "Values are clipped to [0, 1] at each step.",
+                "All rows of tiles begin at the same offset, where the tutorial draws one for each row.",
+                RESIZED,
+                CLIPPED,
             ),
         ),
         "neural-dream": Preset(
@@ -131,7 +164,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "rounds": 10,
                 "octaves": 2,
                 "octave_scale": 1 / 0.6,
-                "steps": 50,
+                "steps": (50,),
+                "strength": (1.0,),
                 "jitter": 32,
                 "carry": "result",
                 "size": 512,
@@ -139,6 +173,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             (
                 "The norm is divided by the root of the number of values; Adam does not see the difference.",
                 "Adam's second moment decays by 0.99, and values are clipped to [0, 1].",
+                "Fifty steps at each size, as its help says; its loop takes one more.",
                 RESIZED,
             ),
         ),
@@ -150,7 +185,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "loss": "l2",
                 "octaves": 4,
                 "octave_scale": 1.8,
-                "steps": 10,
+                "steps": (10,),
+                "strength": (1.0,),
                 "step": 0.09 * 0.225,
                 "jitter": 32,
                 "gradient": "std",
@@ -164,6 +200,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             (
                 "The rate of 0.09 is in units of the network's input, whose deviation is about 0.225: 0.02 of ours.",
                 "The size is the long side's, where the source names the width.",
+                "The gradient is blurred in its own place, where the source blurs it shifted: at borders they differ.",
                 HALF,
                 RESIZED,
             ),
@@ -183,12 +220,15 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "gradient": "none",
                 "transforms": "robust",
                 "octaves": 1,
-                "steps": 512,
+                "steps": (512,),
+                "strength": (1.0,),
                 "size": 224,
             },
             (
                 "The picture has 224 pixels, where lucid's default is 128.",
                 "Angles and scales are drawn evenly from their ranges, where lucid draws from lists.",
+                "Shifts roll the padded picture by up to 8 and 4 pixels either way, where lucid crops off so many.",
+                "Corners that turning leaves empty are filled by reflection, where lucid leaves them black.",
                 "Channel 476 is lucid's first example, mixed4a_pre_relu:476; in other weights it is another feature.",
                 WEIGHTS,
                 "Adam's second moment decays by 0.99.",
@@ -199,7 +239,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             {
                 "loss": "mean",
                 "layer": ("relu4_2",),
-                "channels": "strongest:1",
+                "channels": "random:1",
                 "start": "white-noise",
                 "canvas": "maco",
                 "optimiser": "adam",
@@ -207,10 +247,12 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "gradient": "none",
                 "transforms": "robust",
                 "octaves": 1,
-                "steps": 256,
+                "steps": (256,),
+                "strength": (1.0,),
             },
             (
                 "Magnitudes are those of a thousand photographs, or of one by --spectrum.",
+                "Phases are not standardised before they are used: an angle has no scale.",
                 "Lucid's padding, shifts, scales and turns make it hold, where the paper cuts random crops.",
                 "Adam at their rate of 1, where the paper takes NAdam.",
             ),

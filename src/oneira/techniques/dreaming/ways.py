@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -53,12 +53,18 @@ class Ways(Technique):
     )
     blend: float = Field(0.2, ge=0, le=1, description="share of the original, with --recursive or --through")
     preblur: float = Field(0.0, ge=0, le=16, description="blur before each halving of the picture, in pixels")
-    steps: int = Field(16, ge=1, le=100_000, description="gradient steps at each size")
+    steps: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = Field(
+        (20, 18, 12, 7, 3),
+        min_length=1,
+        description="gradient steps, one number per octave from coarse to fine; the last stays",
+    )
     step: float = Field(
         0.006, gt=0, description="step size; with mean-abs, how far a step moves a pixel on average, of 1"
     )
     strength: tuple[float, ...] = Field(
-        (1.0,), min_length=1, description="factor of the step size, one per octave from coarse to fine; the last stays"
+        (1.0, 1.0, 1.2, 1.6, 2.6),
+        min_length=1,
+        description="factor of the step size, one per octave from coarse to fine; the last stays",
     )
     optimiser: OptimiserName = Field("ascent", description="how the picture climbs; --step is its learning rate")
     jitter: int = Field(32, ge=0, le=512, description="random shift at each step, in pixels")
@@ -127,29 +133,38 @@ class Ways(Technique):
         """The canvas, begun with `picture` or without, and what confines it."""
         if picture is None and self.start == "picture":
             raise PlanError("dream needs IMAGE, or a --start that is none, such as pink-noise")
-        ground = torch.full((1, 3, self.size or 512, self.size or 512), 0.5) if picture is None else picture
-        if self.start in PLAIN:
-            ground = torch.full_like(ground, PLAIN[self.start])
+        ground = torch.empty(1, 3, self.size or 512, self.size or 512) if picture is None else picture
+        if self.start != "picture":
+            # Noise lies on grey, not on the picture, whose detail would come back with every octave.
+            ground = torch.full_like(ground, PLAIN.get(self.start, 0.5))
         canvas = self._canvas(ground)
         if self.colors == "content":
             canvas = Luminance(canvas, self._needed(picture, "--colors content keeps"))
         if self.mask is not None:
-            canvas = Confined(canvas, ground, self._mask(self._needed(picture, "--mask confines")))
+            kept = self._needed(picture, "--mask confines")
+            canvas = Confined(canvas, kept, self._mask(kept))
         return canvas
 
     def _canvas(self, ground: Tensor) -> Canvas:
         height, width = ground.shape[2:]
         noise = self.start.endswith("-noise")
+        if self.spectrum is not None and self.canvas != "maco":
+            raise PlanError(f"--spectrum belongs to --canvas maco, not to {self.canvas}: leave it out, or choose maco")
         if self.canvas == "fourier":
             return Fourier(height=height, width=width, spread=self.spread, start=None if noise else ground)
         if self.canvas == "maco":
-            kept = None if self.spectrum is None else measure_spectrum([self.picture(self.spectrum).image], 256)
-            canvas = Maco(height=height, width=width, magnitude=kept)
+            canvas = Maco(height=height, width=width, magnitude=self._magnitude())
             return canvas if noise else canvas.starting_from(ground)
         if self.start == "white-noise" or self.start == "pink-noise":
             kind: Literal["white", "pink"] = "white" if self.start == "white-noise" else "pink"
             return Pixels(ground, kind, self.spread, not self.unclipped, self.preblur)
         return Pixels(ground, clamp=not self.unclipped, smoothing=self.preblur)
+
+    def _magnitude(self) -> Tensor | None:
+        if self.spectrum is None:
+            return None
+        image = self.picture(self.spectrum).image
+        return measure_spectrum([image], min(256, *image.shape[2:]))
 
     def _mask(self, picture: Tensor) -> Tensor:
         assert self.mask is not None

@@ -51,6 +51,9 @@ class Wishes(Technique):
     class_: tuple[str, ...] = Field(
         (), description="a class by name or number, such as banana; auto: what is seen already; may be repeated"
     )
+    class_against: float = Field(
+        0.0, ge=0, le=1, description="how much all classes are held against a named one; 1: its log-probability"
+    )
     direction: str | None = Field(
         None, description="a direction among the layer's channels, such as 12:1,40:-0.5 (CHANNEL:WEIGHT)"
     )
@@ -86,7 +89,9 @@ class Wishes(Technique):
         if "auto" in self.class_ and picture is None:
             raise PlanError("--class auto amplifies what is seen in a picture: name one, or a class")
         return [
-            SeenClass(picture, self.model) if name == "auto" and picture is not None else ClassLogit(name, self.model)
+            SeenClass(picture, self.model)
+            if name == "auto" and picture is not None
+            else ClassLogit(name, self.model, self.class_against)
             for name in self.class_
         ]
 
@@ -104,11 +109,11 @@ class Wishes(Technique):
     def _units(self, addresses: Sequence[str]) -> list[Term]:
         if self.at is None:
             return []
-        if self.channels is None or not self.channels.replace(",", "").isdecimal():
+        choice = None if self.channels is None or ":" in self.channels else ChannelChoice.parse(self.channels)
+        if choice is None:
             raise PlanError("--at names one unit of a channel: say which by --channels, such as --channels 12")
         row, column = _place(self.at)
-        numbers = [int(number) for number in self.channels.split(",") if number]
-        return [Neuron(address, number, row, column) for address in addresses for number in numbers]
+        return [Neuron(address, number, row, column) for address in addresses for number in choice.numbers]
 
     def _manner(self) -> list[Term]:
         if self.style is None:
