@@ -11,7 +11,7 @@ from oneira.cli.main import main
 from oneira.images import load, resize, sample, save
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "docs/pocket.md")]
+DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "docs/dream.md", "docs/pocket.md")]
 # Shown at the size that users want; run at one that takes a second. Nothing else about a command is changed.
 SMALL = {
     "dream": ["--size", "48", "--octaves", "2", "--steps", "1"],
@@ -41,17 +41,22 @@ def reduced(command):
         while option in words:
             at = words.index(option)
             del words[at : at + 2]
+    if "--frames" in words:
+        words[words.index("--frames") + 1] = "2"
     return [*words, *small]
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Where the documents' pictures lie: cat.jpg, sky.jpg, starry_night.jpg, a run and two folders of class folders."""
+    """Where the documents' pictures lie: cat.jpg, sky.jpg, starry_night.jpg, mask.png, and two folders of class folders."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ONEIRA_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("ONEIRA_WEIGHTS", raising=False)
     for name, source in (("cat", "cat"), ("sky", "rocket"), ("starry_night", "night_wind")):
         save(f"{name}.jpg", resize(load(sample(source)), (36, 48)))
+    mask = torch.zeros(1, 3, 36, 48)
+    mask[..., 12:36] = 1
+    save("mask.png", mask)
     generator = torch.Generator().manual_seed(0)
     for part in ("train", "validation"):
         for kind in ("red", "blue"):
@@ -82,7 +87,7 @@ def test_a_command_in_a_document_runs(command, folder, capsys):
     if "--resume" in words:
         assert main([*words[: words.index("--resume")], "--size", "48"]) == 0
         return  # a finished run leaves nothing to resume; resuming is tested with the commands
-    makes_a_picture = words[0] in ("dream", "style")
+    makes_a_picture = words[0] in ("dream", "style") and "--explain" not in words
     if makes_a_picture and any(name in command for name in NEEDS_WEIGHTS):
         assert main([*words, "--offline"]) == 1
         assert "pocket" in capsys.readouterr().err  # which needs none

@@ -58,6 +58,13 @@ class TestZoom:
         assert 0 <= zoomed.min() <= zoomed.max() <= 1
 
 
+def test_a_palette_keeps_the_colours_of_every_frame(image):
+    other = 0.3 + 0.4 * torch.rand(1, 3, 20, 28, generator=torch.Generator().manual_seed(8))
+    frame = Zoom(1.3, 5.0, palette=other)(image)
+    assert_close(frame.mean((2, 3)), other.mean((2, 3)), atol=0.02, rtol=0)
+    assert_close(frame.std((2, 3)), other.std((2, 3)), atol=0.02, rtol=0)
+
+
 def test_a_mix_holds_its_share_of_the_original(image):
     original, picture = torch.ones(1, 3, 40, 56), torch.zeros_like(image)
     assert_close(Mix(original, 0.2)(picture), torch.full_like(image, 0.2))

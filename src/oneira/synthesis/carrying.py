@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from oneira.errors import PlanError
-from oneira.images import resize
+from oneira.images import match_mean_covariance, resize
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,17 @@ class Mix(Transition):
         return torch.lerp(picture, original.expand_as(picture), self.share)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Zoom(Transition):
-    """The middle, magnified by `factor` and turned by `degrees` counter-clockwise: one frame of a dive."""
+    """The middle, magnified by `factor` and turned by `degrees` counter-clockwise: one frame of a dive.
+
+    `palette` (1, 3, h, w): the mean and covariance of its colours are given to every frame; without, what dreams add
+    adds up, frame by frame, until colours burn out.
+    """
 
     factor: float = 1.02
     degrees: float = 0.0
+    palette: Tensor | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.factor) and self.factor > 0 and math.isfinite(self.degrees)):
@@ -71,6 +76,8 @@ class Zoom(Transition):
         grid = F.affine_grid(theta.expand(len(picture), 2, 3), list(picture.shape), align_corners=False)
         # Bicubic: a dive resamples its picture hundreds of times, and bilinear sampling would blur it away.
         turned = F.grid_sample(picture, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
+        if self.palette is not None:
+            turned = match_mean_covariance(turned, self.palette.to(turned.device))
         return turned.clamp(0, 1)
 
 

@@ -56,7 +56,7 @@ class Dream(Wishes, Ways, Journeys):
 
     def _schedule(self, picture: Tensor | None, sizes: Schedule) -> Schedule:
         if self.zoom is not None:
-            dive = Zoom(self.zoom, self.rotate)
+            dive = Zoom(self.zoom, self.rotate, palette=picture)
             legs = [sizes.leg("frame", begins=dive if number else None) for number in range(self.frames)]
             return journey(legs)
         if self.through is None:

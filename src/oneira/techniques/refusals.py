@@ -1,5 +1,7 @@
 """Options that pydantic refuses, told in one line: what came, and what is allowed."""
 
+from typing import get_args
+
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -22,9 +24,9 @@ def refusal(error: ValidationError, model: type[BaseModel], verb: str) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if not name:
         return message
-    bounds = bounds_of(model.model_fields[name])
-    if len(first["loc"]) > 1:  # one of several numbers, whose bounds are not those of the field
-        bounds = " and ".join(f"{BOUNDS[key]} {bound}" for key, bound in first.get("ctx", {}).items() if key in BOUNDS)
+    field = model.model_fields[name]
+    # Of several numbers, one is refused: by bounds of its own, which are not those of the field.
+    bounds = bounds_of(_each(field) if len(first["loc"]) > 1 else field)
     if first["type"] == "finite_number":
         bounds = "finite numbers"
     elif first["type"] not in ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "too_short"):
@@ -46,6 +48,11 @@ def bounds_of(field: FieldInfo) -> str:
         if getattr(bound, key, None) is not None
     ]
     return " and ".join(said)
+
+
+def _each(field: FieldInfo) -> FieldInfo:
+    """What every value of a field of several has to be."""
+    return FieldInfo.from_annotation(get_args(field.annotation)[0])
 
 
 def _short(text: str) -> str:

@@ -54,7 +54,7 @@ class Ways(Technique):
     blend: float = Field(0.2, ge=0, le=1, description="share of the original, with --recursive or --through")
     preblur: float = Field(0.0, ge=0, le=16, description="blur before each halving of the picture, in pixels")
     steps: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = Field(
-        (20, 18, 12, 7, 3),
+        (20, 16, 10, 5, 2),
         min_length=1,
         description="gradient steps, one number per octave from coarse to fine; the last stays",
     )
@@ -62,7 +62,7 @@ class Ways(Technique):
         0.006, gt=0, description="step size; with mean-abs, how far a step moves a pixel on average, of 1"
     )
     strength: tuple[float, ...] = Field(
-        (1.0, 1.0, 1.2, 1.6, 2.6),
+        (1.0, 1.1, 1.4, 2.2, 3.0),
         min_length=1,
         description="factor of the step size, one per octave from coarse to fine; the last stays",
     )
