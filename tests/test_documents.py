@@ -48,7 +48,7 @@ def reduced(command):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Where the documents' pictures lie: cat.jpg, sky.jpg, starry_night.jpg, mask.png, and two folders of class folders."""
+    """Where the documents' pictures lie: three photographs, mask.png, and two folders of class folders."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ONEIRA_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("ONEIRA_WEIGHTS", raising=False)

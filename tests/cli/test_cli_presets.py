@@ -38,6 +38,11 @@ class TestList:
         assert "\x1b" not in ended.out
         assert list(folder.iterdir()) == []
 
+    def test_those_of_the_dream(self, oneira):
+        sources = "google lapnorm tensorflow hvass neural-dream gordicaleksa lucid maco"
+        lines = oneira("dream", "--preset", "list").out.splitlines()[1:]
+        assert " ".join(line.split()[0] for line in lines) == f"pocket class {sources}"
+
     @EVERY
     def test_what_is_told_typed_means_the_preset(self, verb, oneira, picture, configured):
         pictures = [picture] * len(TECHNIQUES[verb].positional)
@@ -100,8 +105,10 @@ class TestExplain:
     @pytest.mark.parametrize(
         ("words", "hint"),
         [
-            (["--preset", "gogle"], "did you mean 'google'?: pocket, google"),
-            (["--steps", "0"], "--steps cannot be 0"),
+            (["--preset", "gogle"], "did you mean 'google'?: pocket, class, google, "),
+            (["--steps", "0"], "--steps cannot be 0; allowed: at least 1 and at most 100000"),
+            (["--steps", "3", "--steps", "-1"], "--steps cannot be -1; allowed: at least 1 and at most 100000"),
+            (["--step", "0"], "--step cannot be 0.0; allowed: above 0"),
             (["--seed", "-1"], "--seed cannot be -1"),
         ],
     )

@@ -135,6 +135,24 @@ def test_a_terminal_has_a_bar_and_its_cursor_back(started):
     assert "wrote cat-style.png" in text
 
 
+def test_a_dive_that_was_killed_is_resumed_to_the_same_bytes(started, folder):
+    # The frame that is dreamt in is that of the checkpoint, and so are the random numbers.
+    sizes = ["--size", 48, "--octaves", 2, "--layer", "relu2_1", "--offline"]
+    words = ["dream", "sample:cat", "--zoom", 1.1, "--rotate", 5, "--frames", 40, "--steps", 2, *sizes, "--json"]
+    _, errors = started(*words, "-o", "whole.png", "--stages", "whole").communicate(timeout=120)
+    words += ["--save-every", "1e-9", "--stages", "broken", "-o", "broken.png"]
+    assert killed_after(started(*words), 30, 0), errors
+    assert 2 < len(list((folder / "broken").iterdir())) < 40
+    ended = started(*words, "--resume")
+    out, errors = ended.communicate(timeout=120)
+    assert ended.returncode == 0, errors
+    assert json.loads(out.splitlines()[0])["done"] > 25
+    assert (folder / "broken.png").read_bytes() == (folder / "whole.png").read_bytes()
+    frames = [sorted((folder / name).iterdir()) for name in ("broken", "whole")]
+    assert len(frames[0]) == len(frames[1]) == 40
+    assert [path.read_bytes() for path in frames[0]] == [path.read_bytes() for path in frames[1]]
+
+
 def killed_after(process, steps, delay):
     """Whether the process was still at work when it was killed."""
     for _ in range(steps):

@@ -34,7 +34,7 @@ class TestRecipe:
         assert oneira("dream", picture, "--preset", "google", *words, "-o", "a.png").status == 0
         options = json.loads(oneira("recipe", "a.png").out)["options"]
         assert options["step"] == pytest.approx(1.5 / 255)
-        assert options["steps"] == 1
+        assert options["steps"] == [1]
 
 
 class TestRerun:
@@ -129,7 +129,7 @@ class TestHostileRecipes:
             ({"technique": "dreams"}, "did you mean 'dream'"),
             ({"technique": None}, "a program of somebody's own"),
             ({"technique": "style"}, "does not fit"),
-            ({"options": {"steps": 10**9}}, "--steps cannot be 1000000000; allowed: at least 1"),
+            ({"options": {"steps": 10**9}}, "--steps cannot be 1000000000; allowed: at least 1 and at most 100000"),
             ({"options": {"steps": "many"}}, "--steps"),
             ({"options": {"stepz": 3}}, "dream has no option --stepz; did you mean 'step"),
             ({"options": {"x\x1b[2J\n": 3}}, "dream has no option"),

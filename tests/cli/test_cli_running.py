@@ -39,7 +39,7 @@ class TestOutput:
         assert pictures_in(folder) == ["cat.png", "deep.png"]
         recipe = read_recipe("deep.png")
         assert recipe.technique == "dream"
-        assert recipe.options["steps"] == 4
+        assert recipe.options["steps"] == [4]
         assert recipe.inputs["image"].sha256 == Picture.open("cat.png").sha256
 
     def test_it_has_a_name_of_its_own_by_default_and_is_put_over_no_other(self, oneira, dream, folder):

@@ -25,7 +25,8 @@ def test_every_option_has_a_help_text(verb, oneira):
     assert ended.status == 0
     assert ended.err == ""
     assert "--debug" in ended.out
-    for line in re.findall(r"^│ +(?:\*  )?(--[a-z].*?) *│$", ended.out, re.MULTILINE):
+    # Further to the right stand help texts, which may name options.
+    for line in re.findall(r"^│ (?:\*  |   )?(--[a-z].*?) *│$", ended.out, re.MULTILINE):
         words = re.split(r"  +", line)
         wrapped = re.fullmatch(r"--[a-z-]+", line)  # its type and help stand on the next line
         assert len(words) == 2 or wrapped, line
@@ -44,7 +45,7 @@ def test_a_picture_that_may_be_left_out_stands_in_brackets(verb, oneira):
 def test_defaults_of_the_declaration_are_those_of_the_help(oneira):
     shown = " ".join(oneira("dream", "--help").out.replace("│", " ").split())
     for name, field in TECHNIQUES["dream"].model_fields.items():
-        if isinstance(field.default, int):
+        if isinstance(field.default, int) and not isinstance(field.default, bool):
             assert f"{field.description} [default: {field.default}]" in shown, name
 
 
@@ -59,6 +60,8 @@ BAD_USAGE = {
     "no choice": ("dream cat.png --loss l3", '"l2", "mean"'),
     "too little": ("dream cat.png --octaves 0", "--octaves cannot be 0; allowed: at least 1 and at most 20"),
     "too much": ("dream cat.png --octaves 21", "at most 20"),
+    "too few of several": ("dream cat.png --steps 0", "--steps cannot be 0; allowed: at least 1 and at most 100000"),
+    "too many after good ones": ("dream cat.png --steps 9 --steps 100001", "at least 1 and at most 100000"),
     "the bound itself": ("dream cat.png --octave-scale 1", "above 1 and at most 4"),
     "not finite": ("dream cat.png --restraint inf", "--restraint cannot be inf; allowed: finite numbers"),
     "no number at all": ("dream cat.png --step nan", "finite"),
@@ -71,6 +74,10 @@ BAD_USAGE = {
     "an unknown network": ("dream cat.png --model vgg18", "'vgg19'"),
     "an unknown layer": ("dream cat.png --layer relu4-2", "'relu4_2'"),
     "an unknown network in an address": ("dream cat.png --layer vgg18:relu4_2", "'vgg19'"),
+    "an unknown class": ("dream cat.png --class bananna", "'banana'"),
+    "a unit of no channel": ("dream cat.png --at 1,1", "--channels 12"),
+    "two journeys": ("dream cat.png --zoom 1.1 --through relu1_1..relu2_1", "choose one"),
+    "no picture to begin with": ("dream --class banana", "--start that is none, such as pink-noise"),
     "an empty address": ("dream cat.png --layer pocket:", "pocket:relu4_2"),
     "a style layer among good ones": ("style cat.png cat.png --style-layer relu1_1 --style-layer relu9_1", "relu9_1"),
     "too few weights": ("style cat.png cat.png --style-layer-weight 1", "style layers"),

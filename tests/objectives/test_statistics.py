@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from oneira.objectives.statistics import DISTANCES, LONGEST_RUN, gram, summarise
+from oneira.objectives.squares import sum_of_squares
+from oneira.objectives.statistics import (
+    DISTANCES,
+    LONGEST_RUN_ON_CPU,
+    _sums_by_convolution,
+    _sums_by_product,
+    gram,
+    summarise,
+)
 
 
 def activations(seed, batch=1, channels=5, height=7, width=9, dtype=torch.float32):
@@ -36,7 +44,7 @@ def test_a_picture_laid_beside_itself_has_the_same_summary():
     assert_close(once.second, twice.second)
 
 
-@pytest.mark.parametrize("positions", [LONGEST_RUN - 1, LONGEST_RUN, 2 * LONGEST_RUN + 3])
+@pytest.mark.parametrize("positions", [LONGEST_RUN_ON_CPU - 1, 2 * LONGEST_RUN_ON_CPU + 3])
 def test_half_precision_summaries_come_near_the_float64_ones(positions):
     exact = torch.randn(1, 4, 1, positions, generator=torch.Generator().manual_seed(0)).relu().bfloat16()
     summary = summarise(exact)
@@ -44,6 +52,28 @@ def test_half_precision_summaries_come_near_the_float64_ones(positions):
     assert summary.second.dtype == torch.float32
     assert_close(summary.second.double(), wide @ wide.mT / positions, rtol=4e-3, atol=1e-4)
     assert_close(summary.mean.double(), wide.mean(2), rtol=4e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("sums", [_sums_by_convolution, _sums_by_product])
+def test_processors_and_accelerators_find_the_same_sums(sums, dtype, monkeypatch):
+    for longest in ("LONGEST_RUN", "LONGEST_RUN_ON_CPU"):
+        monkeypatch.setattr(f"oneira.objectives.statistics.{longest}", 20)  # two of the seven rows
+    left, right = (activations(seed, batch=2, dtype=dtype) for seed in (3, 4))
+    means, products = sums(left, right)
+    assert means.dtype == products.dtype == torch.float32
+    rounding = {"rtol": 4e-3, "atol": 0.05} if dtype == torch.bfloat16 else {}
+    wide = left.float(), right.float()
+    assert_close(means, wide[0].sum((2, 3)), **rounding)
+    assert_close(products, torch.einsum("bihw,bjhw->bij", *wide), **rounding)
+
+
+@given(st.lists(st.integers(1, 4), max_size=3))
+def test_a_sum_of_squares_and_its_gradients_are_torchs(shape):
+    values = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    assert_close(sum_of_squares(values), values.square().sum())
+    assert torch.autograd.gradcheck(sum_of_squares, (values,))
+    assert torch.autograd.gradgradcheck(sum_of_squares, (values,))
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -71,7 +101,7 @@ def test_moments_are_means_and_deviations():
     expected = (one.mean((2, 3)) - other.mean((2, 3))).square().mean() + (
         one.std((2, 3), unbiased=False) - other.std((2, 3), unbiased=False)
     ).square().mean()
-    assert_close(DISTANCES["moments"].between(summarise(one), summarise(other))[0], expected, rtol=1e-4, atol=1e-6)
+    assert_close(DISTANCES["moments"].between(summarise(one), summarise(other)), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_wasserstein_equals_the_formula_with_scipys_matrix_root():
@@ -86,5 +116,5 @@ def test_wasserstein_equals_the_formula_with_scipys_matrix_root():
 def test_wassersteins_gradient_is_finite_where_eigenvalues_coincide():
     features = torch.zeros(1, 4, 6, 6, requires_grad=True)
     summary = summarise(features + torch.eye(4).repeat(1, 9).view(1, 4, 6, 6))
-    DISTANCES["wasserstein"].between(summary, summarise(activations(11, channels=4))).sum().backward()
+    DISTANCES["wasserstein"].between(summary, summarise(activations(11, channels=4))).backward()
     assert features.grad.isfinite().all()

@@ -6,7 +6,8 @@ from networks import TINY
 from torch.testing import assert_close
 
 from oneira.errors import AddressError, ImageError, OneiraError, PlanError
-from oneira.features.registry import find_backbone
+from oneira.features.encoder import Encoder
+from oneira.features.registry import find_backbone, resolve
 from oneira.images import fit, resize, rgb_to_yiq, save
 from oneira.objectives import ClassLogit, Direction, Guided, Neuron, SeenClass
 from oneira.objectives.term import as_sum
@@ -50,10 +51,10 @@ def files(tmp_path_factory):
 def plan(files):
     """The plan of a small dream of `sky` with other options; values that name a file mean its path."""
 
-    def planned(**options):
+    def planned(preset=None, **options):
         placed = {"image": "sky", **options}
         located = {name: files.get(value, value) if isinstance(value, str) else value for name, value in placed.items()}
-        return Dream.configured(**{**SMALL, **located}).plan()
+        return Dream.configured(preset, **{**SMALL, **located}).plan()
 
     return planned
 
@@ -106,6 +107,10 @@ EFFECTS = {
     "channels_seed": ({"channels": "random:2", "channels_seed": 9}, lambda plan: plan.objective.channels.seed == 9),
     "at": ({"channels": "3", "at": "1,2"}, lambda plan: terms(plan) == [Neuron(LAYER, 3, 1, 2)]),
     "class_": ({"layer": (), "class_": "banana"}, lambda plan: terms(plan) == [ClassLogit("banana", "pocket")]),
+    "class_against": (
+        {"layer": (), "class_": "banana", "class_against": 0.5},
+        lambda plan: terms(plan) == [ClassLogit("banana", "pocket", 0.5)],
+    ),
     "direction": ({"direction": "1:2,3:-1"}, lambda plan: isinstance(terms(plan)[0], Direction)),
     "guide": ({"guide": "cat"}, lambda plan: isinstance(terms(plan)[0], Guided)),
     "guide_by": ({"guide": "cat", "guide_by": "mean"}, lambda plan: terms(plan)[0].by == "mean"),
@@ -153,7 +158,7 @@ EFFECTS = {
         lambda plan: [term.channels is None for term in plan.objectives[::2]] == [True, False],
     ),
     "zoom": ({"zoom": 1.1}, lambda plan: stages(plan) == ["frame"] * 60),
-    "rotate": ({"zoom": 1.1, "rotate": 5.0}, lambda plan: plan.schedule.scales[2].carry == Zoom(1.1, 5.0)),
+    "rotate": ({"zoom": 1.1, "rotate": 5.0}, lambda plan: plan.schedule.scales[2].carry.degrees == 5),
     "frames": ({"zoom": 1.1, "frames": 3}, lambda plan: stages(plan) == ["frame"] * 3),
 }
 
@@ -262,6 +267,16 @@ class TestWishes:
     def test_classes_join_a_layer_that_is_named_and_stand_alone_otherwise(self, plan):
         assert names(plan(class_="banana")) == ["class", "dream"]
         assert names(plan(class_="banana", layer=())) == ["class"]
+
+    def test_a_class_held_against_all_others_grows_in_probability(self, plan):
+        steps, _ = run(plan(class_="banana", class_against=1.0, layer=(), size=64, octaves=1))
+        assert 0 < steps[-1].losses["class"] < steps[0].losses["class"]  # minus the logarithm of a probability
+
+    def test_the_preset_for_classes_makes_a_picture_of_one_from_nothing(self, plan):
+        small = {"image": None, "layer": (), "size": 64, "octaves": 1, "steps": (16,)}
+        image = finished(plan(preset="class", class_="banana", **small, strength=1.0, jitter=32))
+        logits = Encoder(offline=True)(image, ["pocket:fc"])[resolve("pocket:fc")]
+        assert "banana" in _class_names()[int(logits.argmax())]
 
     def test_wishes_add_up(self, plan):
         everything = plan(class_="banana", guide="cat", direction="1:1", channels="2", at="0,0", style="cat")
@@ -431,7 +446,8 @@ class TestJourneys:
 
     def test_a_dive_begins_each_frame_with_the_last_magnified(self, plan):
         dive = plan(zoom=1.2, frames=2, octaves=1, steps=1, step=1e-9)
-        assert_close(finished(dive), Zoom(1.2)(picture(1)), atol=1e-5, rtol=0)
+        magnified = Zoom(1.2, palette=picture(1))(picture(1))
+        assert_close(finished(dive), magnified, atol=1e-5, rtol=0)
 
 
 # What is refused
@@ -500,7 +516,10 @@ class TestJourneys:
         ({"canvas": "pixel"}, PlanError, "--canvas cannot be 'pixel'; allowed: .*'pixels'"),
         ({"octaves": 0}, PlanError, "--octaves cannot be 0; allowed: at least 1 and at most 20"),
         ({"octave_scale": 1.0}, PlanError, "--octave-scale cannot be 1.0; allowed: above 1 and at most 4"),
-        ({"steps": 0}, PlanError, "--steps cannot be 0; allowed: "),
+        ({"steps": 0}, PlanError, "--steps cannot be 0; allowed: at least 1 and at most 100000$"),
+        ({"steps": (3, 10**6)}, PlanError, "--steps cannot be 1000000; allowed: at least 1 and at most 100000$"),
+        ({"steps": (3, "many")}, PlanError, "--steps cannot be 'many'; allowed: input should be a valid integer"),
+        ({"strength": (1.0, float("nan"))}, PlanError, "--strength cannot be nan; allowed: finite numbers$"),
         ({"steps": ()}, PlanError, r"--steps cannot be \(\); allowed: at least this many: 1"),
         ({"zoom": 0.5}, PlanError, "--zoom cannot be 0.5; allowed: above 0.5 and at most 4"),
         ({"blend": 1.5}, PlanError, "--blend cannot be 1.5; allowed: at least 0 and at most 1"),

@@ -409,9 +409,7 @@ def test_lucid(base, generator, tmp_path):
 # Fel et al. 2023: maco_image_parametrization
 
 
-def maco(base, rate, steps, generator):
-    height, width = base.shape[2:]
-    channel = int(activations(base, LAYER).mean((0, 2, 3)).argmax())
+def maco(height, width, channel, rate, steps, generator):
     magnitude = Maco().spectrum((height, width), torch.device("cpu"))
     phase = torch.fft.rfft2(torch.randn((1, 3, height, width), generator=generator)).angle()
 
@@ -427,7 +425,8 @@ def maco(base, rate, steps, generator):
 def test_maco(base, generator, tmp_path):
     even = base[..., :44]
     # At a tenth of the rate, which turns phases by 57 degrees, and rounding with them.
-    agree(dreamt("maco", even, tmp_path, steps=12, step=0.1), maco(even, 0.1, 12, generator), by_adam=True)
+    ours = dreamt("maco", even, tmp_path, channels="3", steps=12, step=0.1)
+    agree(ours, maco(34, 44, 3, 0.1, 12, generator), by_adam=True)
 
 
 # The numbers of the sources
@@ -517,21 +516,48 @@ NUMBERS = {
         "gradient": "none",
         "loss": "mean",
     },
-    "maco": {"canvas": "maco", "optimiser": "adam", "step": 1.0, "gradient": "none", "loss": "mean"},
+    "maco": {
+        "channels": "random:1",
+        "start": "white-noise",
+        "canvas": "maco",
+        "optimiser": "adam",
+        "step": 1.0,
+        "steps": (256,),
+        "gradient": "none",
+        "loss": "mean",
+    },
+}
+# Of no source, and so not transcribed.
+OWN_NUMBERS = {
+    "class": {
+        "class_against": 0.6,
+        "start": "white-noise",
+        "canvas": "fourier",
+        "spread": 0.01,
+        "optimiser": "adam",
+        "step": 0.05,
+        "steps": (160, 30, 20, 20),
+        "octaves": 4,
+        "octave_scale": 1.45,
+        "size": 224,
+        "transforms": "robust",
+        "gradient": "none",
+        "smoothness": 300.0,
+    },
 }
 
 
-@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("name", [*NUMBERS, *OWN_NUMBERS])
 def test_the_numbers_are_the_sources(name):
     dream = Dream.configured(name, image="sample:cat")
-    for option, value in NUMBERS[name].items():
+    for option, value in {**NUMBERS, **OWN_NUMBERS}[name].items():
         assert getattr(dream, option) == (pytest.approx(value) if isinstance(value, float) else value), option
     # What the defaults do besides is not the source's.
     assert dream.strength == (1.0,)
 
 
 def test_every_preset_of_a_source_is_compared():
-    assert set(NUMBERS) == {name for name, preset in Dream.presets.items() if preset.options}
+    assert {*NUMBERS, *OWN_NUMBERS} == {name for name, preset in Dream.presets.items() if preset.options}
     assert all(f"test_{name.replace('-', '_')}" in globals() for name in NUMBERS)
 
 

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from cyclopts import Group, Parameter
 from pydantic import BaseModel, ValidationError
@@ -32,8 +32,10 @@ def options_of(
 
     `several`: `--data a b` is `--data a --data b`; not for commands with arguments, which would be taken for values.
     """
+    # Without the bounds of single values, which cyclopts would check, and tell in its own words.
+    kinds = get_type_hints(model)
     return [
-        option(name, field.annotation, _help(field), group=group, names=names.get(name, ()), several=several)
+        option(name, kinds[name], _help(field), group=group, names=names.get(name, ()), several=several)
         for name, field in model.model_fields.items()
         if name not in without
     ]

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from oneira.errors import AddressError
 from oneira.features.address import Address
+from oneira.features.backbones.stack import PooledClassifier
 from oneira.features.description import require_size
 from oneira.features.registry import Backbone, find_backbone, resolve
+from oneira.features.trunk import Trunk
 from oneira.features.variant import UNCHANGED, PaddedConv, Variant
 from oneira.features.weights import Progress, load_weights
 
@@ -102,6 +104,13 @@ def _by_backbone(layers: Iterable[str | Address]) -> dict[str, list[Address]]:
     return grouped
 
 
+def _front(network: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The layers by path that `network` runs one after the other before anything else; none where it is no stack."""
+    if isinstance(network, PooledClassifier):
+        return [(f"features.{name}", layer) for name, layer in network.features.named_children()]
+    return list(network.named_children()) if isinstance(network, nn.Sequential) else []
+
+
 class _Captured(Exception):  # noqa: N818 - not an error: the way out of a forward pass that has gone deep enough
     pass
 
@@ -115,6 +124,7 @@ class _Network:
         self.module = module.eval().requires_grad_(False)
         self.parts = dict(module.named_modules())
         self.known_to_run_once: set[str] = set()
+        self.trunk = Trunk(_front(module) if backbone.own else ())
         if backbone.own:
             for part in module.modules():
                 if isinstance(part, nn.ReLU):
@@ -122,6 +132,8 @@ class _Network:
 
     def run(self, image: Tensor, paths: set[str], precision: torch.dtype) -> dict[str, Tensor]:
         inputs = self.backbone.preprocessing(image).to(dtype=precision, memory_format=torch.channels_last)
+        if inputs.requires_grad and self.trunk.reaches(paths):
+            return self.trunk.run(inputs, paths)
         # A registered module may run one layer several times; that is looked for once, by not stopping.
         whole_pass = not self.backbone.own and not paths <= self.known_to_run_once
         found: dict[str, Tensor] = {}

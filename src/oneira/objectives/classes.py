@@ -19,7 +19,7 @@ class ClassLogit(Term):
     """The logit of a class, before the softmax (Simonyan et al. 2013): raising one need not lower the others.
 
     `index`: the number of the class, or one of its names. `against` in [0, 1]: how much of the logarithm of the summed
-    exponentials of all logits is subtracted; 1 makes it the log-probability, which also lowers the classes that are like it.
+    exponentials of all logits is subtracted; 1 makes it the log-probability, which also lowers the classes like it.
     """
 
     index: int | str

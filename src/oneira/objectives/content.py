@@ -11,6 +11,7 @@ from oneira.errors import one_of
 from oneira.features.encoder import Encoder
 from oneira.features.registry import resolve
 from oneira.images import resize
+from oneira.objectives.squares import sum_of_squares
 from oneira.objectives.term import BoundTerm, Size, Term, View, names_of
 
 ContentNormalization = Literal["average", "gatys", "relative"]
@@ -52,8 +53,7 @@ class Content(Term):
 
     def _distance(self, view: View, features: Tensor, target: Tensor) -> Tensor:
         # In float32 from the difference on: it is small against both.
-        squares = (features - target).square()
-        weights = view.weights(squares)
-        if weights is not None:
-            squares = squares * weights
-        return squares.sum() / (2 if self.normalization == "gatys" else target.numel())
+        difference = features - target
+        weights = view.weights(features)
+        total = sum_of_squares(difference) if weights is None else (difference.square() * weights).sum()
+        return total / (2 if self.normalization == "gatys" else target.numel())

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from oneira.errors import one_of
@@ -37,6 +38,9 @@ class TotalVariation(Term):
         return BoundTerm(self.name, self._evaluate, aligned=True)
 
     def _evaluate(self, view: View) -> Tensor:
+        if self.form == "beta" and self.beta == 2 and view.mask is None:
+            squares: Tensor = _SquaredDifferences.apply(view.image)  # type: ignore[no-untyped-call]
+            return squares / view.image[0].numel()
         right, down = _Differences.apply(view.image)  # type: ignore[no-untyped-call]
         if self.form == "l1":
             variation = right.abs() + down.abs()
@@ -71,6 +75,25 @@ class _Differences(torch.autograd.Function):
         by_image[..., 1:, :] += down[..., :-1, :]
         by_image[..., :-1, :] -= down[..., :-1, :]
         return by_image
+
+
+class _SquaredDifferences(torch.autograd.Function):
+    """The sum of their squares, which most runs ask for, in a third of the passes over the picture."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor) -> Tensor:
+        right, down = image.diff(dim=3), image.diff(dim=2)
+        ctx.save_for_backward(right, down)
+        return right.square().sum() + down.square().sum()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        right, down = ctx.saved_tensors
+        by_image = F.pad(right, (1, 0))
+        by_image[..., :-1] -= right
+        by_image[..., 1:, :] += down
+        by_image[..., :-1, :] -= down
+        return by_image.mul_(2 * gradients[0])
 
 
 @dataclass(frozen=True)

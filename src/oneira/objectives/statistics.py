@@ -11,13 +11,17 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from oneira.objectives.squares import sum_of_squares
 
 Statistics = Literal["gram", "moments", "wasserstein"]
 
-# Half-precision products are summed over runs of so many positions at most, and the runs' sums added up in float32:
-# the matrix unit's speed with hardly its rounding.
+# Half-precision products are summed over runs of about so many positions, and the runs' sums added up in float32:
+# the matrix unit's speed with hardly its rounding. Accelerators compute many runs at once, processors few.
 LONGEST_RUN = 4096
+LONGEST_RUN_ON_CPU = 65536
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +40,7 @@ class Summary:
     def deviation(self) -> Tensor:
         """(b, c): each channel's standard deviation; a root has no gradient at zero, where dead channels are."""
         squares = self.second.diagonal(dim1=1, dim2=2)
-        return (squares - self.mean.square()).clamp(min=0).add(1e-6).sqrt()
+        return torch.addcmul(squares, self.mean, self.mean, value=-1).clamp(min=0).add(1e-6).sqrt()
 
     @cached_property
     def covariance_root(self) -> Tensor:
@@ -63,34 +67,64 @@ def gram(features: Tensor) -> Tensor:
 
 
 class _RawMoments(torch.autograd.Function):
-    """Both moments in one look at the activations, and both gradients in one matrix product.
+    """Both moments in one look at the activations, and both gradients in another.
 
-    Activations lie channels-last, so that (positions, channels) is a view of them; written with ordinary operations,
-    the same costs several passes over memory each way, as long as the convolutions around it.
+    Written with ordinary operations, the same costs several passes over memory each way, as long as the convolutions
+    around it.
     """
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
-        rows = features.permute(0, 2, 3, 1).flatten(1, 2)  # (b, positions, c)
-        share = None if weights is None else weights.flatten().to(rows.dtype)[None, :, None]
-        weighted = rows if share is None else rows * share
-        ctx.save_for_backward(rows, share)
-        ctx.shape = features.shape
-        positions = rows.shape[1]
-        ones = rows.new_ones(1, 1, 1).expand(rows.shape[0], positions, 1)
-        mean = _products(ones, weighted)[:, 0] / positions
-        return mean, _products(weighted, rows) / positions
+        share = None if weights is None else weights.to(features.dtype)
+        weighted = features if share is None else features * share
+        ctx.save_for_backward(features, share)
+        sums = _sums_by_convolution if features.device.type == "cpu" else _sums_by_product
+        positions = features.shape[2:].numel()
+        mean, second = sums(weighted, features)
+        return mean / positions, second / positions
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        rows, share = ctx.saved_tensors
-        by_mean, by_second = (gradient / rows.shape[1] for gradient in gradients)
-        symmetric = (by_second + by_second.mT).to(rows.dtype)
-        by_rows = torch.baddbmm(by_mean.unsqueeze(1).to(rows.dtype), rows, symmetric)
-        if share is not None:
-            by_rows = by_rows * share
-        batch, _, height, width = ctx.shape
-        return by_rows.view(batch, height, width, -1).permute(0, 3, 1, 2), None
+        features, share = ctx.saved_tensors
+        by_mean, by_second = (gradient / features.shape[2:].numel() for gradient in gradients)
+        matrices = (by_second + by_second.mT).to(features.dtype)[..., None, None]
+        # At every position, a matrix times its activations: a convolution of 1x1, which adds a bias in the same pass.
+        pictures = zip(features.split(1), matrices, by_mean.to(features.dtype), strict=True)
+        by_picture = [F.conv2d(picture, matrix, bias) for picture, matrix, bias in pictures]
+        by_features = by_picture[0] if len(by_picture) == 1 else torch.cat(by_picture)
+        return by_features if share is None else by_features * share, None
+
+
+def _sums_by_convolution(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    """(b, c, h, w) twice -> the first's sums over positions (b, c), those of both's products (b, c, c), in float32.
+
+    They are what a convolution of 1x1 hands back to its bias and its weights. Processors take two thirds of a matrix
+    product's time for it where there are few channels and many positions.
+    """
+    batch, channels, height, width = right.shape
+    half = right.dtype.itemsize < 4
+    rows = max(1, LONGEST_RUN_ON_CPU // width) if half else height
+    kernel = right.new_empty(channels, channels, 1, 1)
+    handed = [
+        # The bias comes for nothing in half precision only.
+        torch.ops.aten.convolution_backward(
+            *run, kernel, [channels], [1, 1], [0, 0], [1, 1], False, [0, 0], 1, [False, True, half]
+        )
+        for picture in zip(left.split(1), right.split(1), strict=True)
+        for run in zip(*(side.split(rows, 2) for side in picture), strict=True)
+    ]
+    products = torch.stack([by_kernel for _, by_kernel, _ in handed]).view(batch, -1, channels, channels)
+    if not half:
+        return left.sum((2, 3)), products.sum(1)
+    sums = torch.stack([by_bias for _, _, by_bias in handed]).view(batch, -1, channels)
+    return sums.sum(1, dtype=torch.float32), products.sum(1, dtype=torch.float32)
+
+
+def _sums_by_product(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    """The same on accelerators, whose convolutions would add up in another order every time."""
+    left, right = (side.permute(0, 2, 3, 1).flatten(1, 2) for side in (left, right))  # (b, positions, c)
+    ones = left.new_ones(1, 1, 1).expand(*left.shape[:2], 1)
+    return _products(ones, left)[:, 0], _products(left, right)
 
 
 def _products(left: Tensor, right: Tensor) -> Tensor:
@@ -108,12 +142,12 @@ def _products(left: Tensor, right: Tensor) -> Tensor:
 
 
 def _gram_distance(summary: Summary, target: Summary) -> Tensor:
-    return (summary.second - target.second).square().flatten(1).mean(1)
+    return sum_of_squares(summary.second - target.second) / summary.second[0].numel()
 
 
 def _moments_distance(summary: Summary, target: Summary) -> Tensor:
-    means = (summary.mean - target.mean).square().mean(1)
-    return means + (summary.deviation - target.deviation).square().mean(1)
+    squares = sum_of_squares(summary.mean - target.mean) + sum_of_squares(summary.deviation - target.deviation)
+    return squares / summary.mean.shape[1]
 
 
 def _wasserstein_distance(summary: Summary, target: Summary) -> Tensor:
@@ -128,13 +162,13 @@ def _wasserstein_distance(summary: Summary, target: Summary) -> Tensor:
     inner = root @ covariance @ root
     crossed = torch.linalg.eigvalsh((inner + inner.mT) / 2).clamp(min=1e-12).sqrt().sum(-1)
     traces = covariance.diagonal(dim1=-2, dim2=-1).sum(-1) + root.square().sum((-2, -1))
-    covariances: Tensor = ((traces - 2 * crossed) / channels).to(summary.mean.dtype)
-    return (summary.mean - target.mean).square().mean(-1) + covariances
+    covariances: Tensor = (traces - 2 * crossed).sum().to(summary.mean.dtype)
+    return (sum_of_squares(summary.mean - target.mean) + covariances) / channels
 
 
 @dataclass(frozen=True)
 class Distance:
-    """`between(summary, target)` gives (b,); `size(target)` is what makes it relative, a scalar."""
+    """`between(summary, target)`, summed over the pictures; `size(target)` is what makes it relative. Scalars."""
 
     between: Callable[[Summary, Summary], Tensor]
     size: Callable[[Summary], Tensor]

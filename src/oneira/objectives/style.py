@@ -58,20 +58,22 @@ class Style(Term):
                 if seen[address].ndim != 4:
                     raise PlanError(f"{address} has no positions; style needs a layer that has")
             targets = {address: summarise(self._precise(seen[address])) for address in addresses}
-            sizes = {address: self._sizes(targets[address]) for address in addresses}
             positions = {address: seen[address].shape[2:].numel() for address in addresses}
+            sizes = [self._sizes(targets[address]) for address in addresses]
+        shares = [weight / size for weight, layer in zip(weights, sizes, strict=True) for size in layer]
+        scales = torch.tensor(shares, device=encoder.device)
 
         def evaluate(view: View) -> Tensor:
-            total = view.image.new_zeros(())
-            for address, weight in zip(addresses, weights, strict=True):
+            losses = []
+            for address in addresses:
                 features = self._precise(view.activations[address])
                 summary = summarise(features, view.weights(features))
                 if self.normalization == "gatys":
-                    loss = _gatys(summary, targets[address], features.shape[2:].numel(), positions[address])
+                    losses.append(_gatys(summary, targets[address], features.shape[2:].numel(), positions[address]))
                 else:
-                    loss = self._distance(summary, targets[address], sizes[address])
-                total = total + weight * loss
-            return total
+                    losses += self._distances(summary, targets[address])
+            # Scaled and added up together: operations on single numbers take as long as on some thousands.
+            return (torch.stack(losses) * scales).sum()
 
         return BoundTerm(self.name, evaluate, frozenset(addresses))
 
@@ -85,11 +87,8 @@ class Style(Term):
             return [1.0] * len(names_of(self.statistics))
         return [max(float(DISTANCES[name].size(target)), 1e-12) for name in names_of(self.statistics)]  # type: ignore[index]
 
-    def _distance(self, summary: Summary, target: Summary, sizes: Sequence[float]) -> Tensor:
-        total = summary.mean.new_zeros(())
-        for name, size in zip(names_of(self.statistics), sizes, strict=True):
-            total = total + DISTANCES[name].between(summary, target).sum() / size  # type: ignore[index]
-        return total
+    def _distances(self, summary: Summary, target: Summary) -> list[Tensor]:
+        return [DISTANCES[name].between(summary, target) for name in names_of(self.statistics)]  # type: ignore[index]
 
     def _size(self, canvas: Size) -> Size:
         height, width = self.image.shape[2:]

@@ -18,7 +18,7 @@ from oneira.techniques.presets import Preset
 from oneira.techniques.technique import ImagePath
 
 
-class Dream(Wishes, Ways, Journeys):
+class Dream(Journeys, Ways, Wishes):  # pydantic lists the fields of the last one first
     """Dream inside a picture: amplify what layers of a network see in it, from coarse to fine."""
 
     presets: ClassVar[Mapping[str, Preset]] = PRESETS

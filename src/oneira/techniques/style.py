@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -102,7 +102,7 @@ class Style(Technique):
         128, ge=16, description="first size, long side in pixels; `--size` or above works at one size only"
     )
     ratio: float = Field(2**0.5, gt=1, le=4, description="factor from one size to the next")
-    steps: tuple[int, ...] = Field(
+    steps: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = Field(
         (60, 60, 50, 50, 40),
         min_length=1,
         description="steps at each size; repeated: one number per size, the last stays",
