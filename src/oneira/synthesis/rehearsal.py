@@ -36,8 +36,9 @@ def rehearse(plan: Plan, encoder: Encoder) -> None:
                 raise
             encoder.check(layers, smallest)
     except PlanError as error:
-        where = f"at the smallest of {len(sizes)} sizes: " if len(sizes) > 1 else ""
-        raise PlanError(f"{where}{error}") from error
+        if len(sizes) == 1:
+            raise
+        raise PlanError(f"at the smallest of {len(sizes)} sizes: {error}; take fewer sizes, or larger ones") from error
 
 
 class _StandIn:
