@@ -98,10 +98,13 @@ TECHNIQUE = {
         "smoothness": (["--smoothness", "0"], 0),
         "pooling": (["--pooling", "l2"], "l2"),
         "pooling_gain": (["--pooling-gain", "1.25"], 1.25),
+        "dream": (["--dream", "relu1_1", "--dream", "relu2_1"], ("relu1_1", "relu2_1")),
+        "dream_weight": (["--dream-weight", "2"], 2),
         "padding": (["--padding", "reflect"], "reflect"),
         "optimiser": (["--optimiser", "rmsprop"], "rmsprop"),
         "rate": (["--rate", "0.5"], 0.5),
-        "start": (["--start", "pink"], "pink"),
+        "start": (["--start", "pink-noise"], "pink-noise"),
+        "colors": (["--colors", "content-lab"], "content-lab"),
         "smallest": (["--smallest", "64"], 64),
         "ratio": (["--ratio", "2"], 2),
         "steps": (["--steps", "9", "--steps", "8"], (9, 8)),
@@ -133,7 +136,8 @@ BESIDE = {
         "from_": ["--through", "relu1_1..relu2_2", "--random-channels", "3"],
         "rotate": ["--zoom", "1.1"],
         "frames": ["--zoom", "1.1"],
-    }
+    },
+    "style": {"dream_weight": ["--dream", "relu4_2"]},
 }
 TRAIN = {
     "data": (["--data", "a.npz", "b.npz"], ("a.npz", "b.npz")),

@@ -48,7 +48,7 @@ class TestRerun:
         assert ended.lines == [line for line in ended.lines if line.startswith("wrote")]
 
     def test_a_style_with_noise_and_samples_with_the_embedded_network(self, oneira, folder):
-        words = ["--size", 40, "--smallest", 40, "--steps", 3, "--start", "pink", "--style-layer", "relu2_1"]
+        words = ["--size", 40, "--smallest", 40, "--steps", 3, "--start", "pink-noise", "--style-layer", "relu2_1"]
         assert oneira("style", "sample:cat", "sample:night_wind", *words, "-o", "a.png", "--seed", 2).status == 0
         assert oneira("rerun", "a.png", "-o", "b.png").status == 0
         assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()

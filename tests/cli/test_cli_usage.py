@@ -80,7 +80,7 @@ BAD_USAGE = {
     "no picture to begin with": ("dream --class banana", "--start that is none, such as pink-noise"),
     "an empty address": ("dream cat.png --layer pocket:", "pocket:relu4_2"),
     "a style layer among good ones": ("style cat.png cat.png --style-layer relu1_1 --style-layer relu9_1", "relu9_1"),
-    "too few weights": ("style cat.png cat.png --style-layer-weight 1", "style layers"),
+    "too few weights": ("style cat.png cat.png --style-layer-weight 1", "one weight per layer"),
     "no steps back": ("style cat.png cat.png --steps -3", "steps"),
     "statistics that do not go together": ("style cat.png cat.png --normalization gatys", "Gram"),
     "the input as the output": ("dream cat.png -o cat.png", "'cat.png'"),

@@ -181,8 +181,8 @@ def test_a_white_mask_changes_nothing(term, image, encoder):
     ("make", "says"),
     [
         (lambda: Dream(LAYERS, "nrm"), "did you mean 'norm'"),
-        (lambda: Dream(LAYERS, weights=(1.0,)), "2 layers need as many weights, not 1"),
-        (lambda: Dream(LAYER, weights=()), "as many weights, not 0"),
+        (lambda: Dream(LAYERS, weights=(1.0,)), "one weight per layer: 2 here, not 1"),
+        (lambda: Dream(LAYER, weights=()), "one weight per layer: . here, not 0"),
         (lambda: Dream(LAYER, weights=(float("nan"),)), "finite"),
         (lambda: Dream(LAYER, "norm", power=0.5), "at least 1, not 0.5"),
         (lambda: Dream(LAYER, "norm", power=float("inf")), "at least 1, not inf"),

@@ -143,7 +143,7 @@ def test_a_layer_without_positions_is_guided_as_one(by, encoder):
     ("make", "says"),
     [
         (lambda guide: Guided(guide, LAYERS, "matches"), "did you mean 'match'"),
-        (lambda guide: Guided(guide, LAYERS, weights=(1.0,)), "2 layers need as many weights, not 1"),
+        (lambda guide: Guided(guide, LAYERS, weights=(1.0,)), "one weight per layer: 2 here, not 1"),
         (lambda guide: Guided(guide, ()), "no layer is named"),
     ],
 )

@@ -134,11 +134,20 @@ def test_gatys_closed_form_derivative_equals_autograd(image, encoder):
     assert_close(before.grad.flatten(2)[0], closed, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("statistic", ["gram", "moments", "wasserstein"])
+@pytest.mark.parametrize("statistic", ["gram", "moments", "wasserstein", "histogram"])
 def test_layers_count_by_their_weights(statistic, image, other, encoder):
     each = [loss_of(Style(other, layer, statistic, weights=(1.0,)), image, encoder) for layer in LAYERS]
     both = loss_of(Style(other, LAYERS, statistic, weights=(0.25, 3.0)), image, encoder)
     assert_close(both, 0.25 * each[0] + 3 * each[1], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("normalization", ["average", "relative", "gatys"])
+def test_content_layers_count_by_their_weights_and_alike_by_default(normalization, image, encoder):
+    theirs = torch.rand_like(image)
+    each = [loss_of(Content(theirs, layer, normalization), image, encoder) for layer in LAYERS]
+    weighted = loss_of(Content(theirs, LAYERS, normalization, weights=(0.25, 3.0)), image, encoder)
+    assert_close(weighted, 0.25 * each[0] + 3 * each[1])
+    assert_close(loss_of(Content(theirs, LAYERS, normalization), image, encoder), (each[0] + each[1]) / 2)
 
 
 def test_a_style_at_twice_the_scale_is_that_of_the_enlarged_picture(image, encoder):
@@ -194,9 +203,30 @@ def test_total_variation_of_beta_2_is_mahendrans_and_of_l1_is_neural_styles(imag
     assert loss_of(TotalVariation(), torch.full((1, 3, 4, 4), 0.3), encoder) == 0
 
 
+def test_total_variation_of_nine_points_is_style_transfer_pytorchs(image, encoder):
+    # crowsonkb/style-transfer-pytorch, "L2 total variation loss (nine point stencil)".
+    x = torch.nn.functional.pad(image, (1, 1, 1, 1), mode="replicate")
+    middle = x[..., 1:-1, 1:-1]
+    right = (x[..., 1:-1, 2:] - middle).square().mean() / 3
+    down = (x[..., 2:, 1:-1] - middle).square().mean() / 3
+    falling = (x[..., 1:, 1:] - x[..., :-1, :-1]).square().mean() / 12
+    rising = (x[..., 1:, :-1] - x[..., :-1, 1:]).square().mean() / 12
+    assert_close(loss_of(TotalVariation(form="nine-point"), image, encoder), 2 * (right + down + falling + rising))
+
+
+@pytest.mark.parametrize(("dy", "dx"), [(0, 1), (1, 0), (1, 1), (2, -3)])
+def test_on_a_slope_nine_points_are_as_two(dy, dx, encoder):
+    rows, columns = torch.meshgrid(torch.arange(60.0), torch.arange(60.0), indexing="ij")
+    slope = ((dy * rows + dx * columns) / 200).expand(1, 3, 60, 60)
+    losses = [loss_of(term, slope, encoder) for term in (TotalVariation(form="nine-point"), TotalVariation())]
+    # The border, where differences end, is a thirtieth of the picture.
+    assert_close(losses[0], losses[1], rtol=1 / 30, atol=0)
+
+
 def test_the_gradient_of_total_variation_equals_finite_differences(encoder):
     picture = torch.rand(1, 3, 4, 5, dtype=torch.float64, requires_grad=True)
-    for term in (TotalVariation(), TotalVariation(beta=1.5), TotalVariation(form="l1")):
+    forms = (TotalVariation(beta=1.5), TotalVariation(form="l1"), TotalVariation(form="nine-point"))
+    for term in (TotalVariation(), *forms):
         bound = term.bind(encoder, (4, 5))
         assert torch.autograd.gradcheck(lambda x, b=bound: b.evaluate(View(x, {})), (picture,), atol=1e-4)
         # A white mask leads another way to the same.
@@ -207,7 +237,8 @@ def test_the_gradient_of_total_variation_equals_finite_differences(encoder):
 def test_restraints_are_finite_on_one_colour_and_on_one_pixel(encoder):
     for shape in ((1, 3, 4, 4), (1, 3, 1, 1), (1, 3, 1, 9)):
         picture = torch.full(shape, 0.5, requires_grad=True)
-        loss = loss_of(TotalVariation() + TotalVariation(beta=1.0) + AlphaNorm(), picture, encoder)
+        variations = TotalVariation() + TotalVariation(beta=1.0) + TotalVariation(form="nine-point")
+        loss = loss_of(variations + AlphaNorm(), picture, encoder)
         loss.backward()
         assert loss.isfinite()
         assert picture.grad.isfinite().all()
@@ -221,9 +252,11 @@ def test_the_alpha_norm_is_the_mean_power(image, encoder):
     "term",
     [
         lambda other, image: Style(other, LAYERS, ("gram", "moments")),
+        lambda other, image: Style(other, LAYERS, "histogram"),
         lambda other, image: Content(torch.zeros_like(image), LAYERS),
         lambda other, image: Dream(LAYERS),
         lambda other, image: TotalVariation(),
+        lambda other, image: TotalVariation(form="nine-point"),
     ],
 )
 def test_a_mask_confines_a_term_to_its_region(term, image, other, encoder):
@@ -359,8 +392,12 @@ def test_a_silent_layer_has_a_finite_relative_style(encoder):
 def test_declarations_that_contradict_themselves_are_refused(image):
     with pytest.raises(PlanError, match="Gram"):
         Style(image, LAYERS, ("gram", "moments"), "gatys")
-    with pytest.raises(PlanError, match="as many weights"):
+    with pytest.raises(PlanError, match="one weight per layer"):
         Style(image, LAYERS, weights=(1.0,))
+    with pytest.raises(PlanError, match="one weight per layer: 2 here, not 1"):
+        Content(image, LAYERS, weights=(1.0,))
+    with pytest.raises(PlanError, match=r"a beta of 3\.0 belongs to the form 'beta', not to 'l1'"):
+        TotalVariation(3.0, "l1")
     with pytest.raises(PlanError, match="black everywhere"):
         Masked(torch.zeros(1, 1, 4, 4), TotalVariation())
     with pytest.raises(PlanError, match="a mask is"):

@@ -252,11 +252,3 @@ class TestPlans:
     def test_a_smallest_size_above_the_size_means_one_size(self, path):
         plan = on.Style(content=path, style=path, size=64, smallest=500).plan()
         assert [scale.size for scale in plan.schedule.scales] == [64]
-
-    @pytest.mark.parametrize("start", ["content", "grey", "white", "pink"])
-    def test_a_style_begins_with_what_is_named(self, start, path, image, generator):
-        plan = on.Style(content=path, style=path, start=start).plan()
-        begun = plan.canvas.begin((20, 28), generator, torch.device("cpu")).image()
-        assert begun.shape == image.shape
-        assert (begun.std() < 1e-6) == (start == "grey")
-        assert torch.allclose(begun, image, atol=1 / 255) == (start == "content")

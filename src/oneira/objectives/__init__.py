@@ -6,6 +6,7 @@ from oneira.objectives.classes import ClassLogit, SeenClass, seen_classes
 from oneira.objectives.content import Content
 from oneira.objectives.direction import Direction, parse_direction
 from oneira.objectives.guidance import Guided
+from oneira.objectives.relative import Relative
 from oneira.objectives.restraint import AlphaNorm, TotalVariation
 from oneira.objectives.style import GATYS_STYLE_LAYERS, Style
 from oneira.objectives.term import BoundObjective, BoundTerm, Losses, Masked, Sum, Term, View
@@ -25,6 +26,7 @@ __all__ = [
     "Losses",
     "Masked",
     "Neuron",
+    "Relative",
     "SeenClass",
     "Style",
     "Sum",

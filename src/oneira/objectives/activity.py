@@ -131,7 +131,7 @@ def layer_weights(weights: Sequence[float] | None, layers: Sequence[str]) -> tup
     if weights is None:
         return (1.0,) * len(layers)
     if len(weights) != len(layers):
-        raise PlanError(f"{len(layers)} layers need as many weights, not {len(weights)}")
+        raise PlanError(f"there is one weight per layer: {len(layers)} here, not {len(weights)}")
     for weight in weights:
         if not math.isfinite(weight):
             raise PlanError(f"a layer's weight is a finite number, not {weight}")

@@ -11,6 +11,7 @@ from oneira.errors import one_of
 from oneira.features.encoder import Encoder
 from oneira.features.registry import resolve
 from oneira.images import resize
+from oneira.objectives.shares import layer_shares
 from oneira.objectives.squares import sum_of_squares
 from oneira.objectives.term import BoundTerm, Size, Term, View, names_of
 
@@ -23,19 +24,25 @@ class Content(Term):
 
     `image` (1, 3, h, w) is resized to the canvas. `average`: the mean squared difference; `gatys`: half the sum of
     squares, which grows with the picture; `relative`: the squared difference over the target's squares, which means
-    the same in every layer of every network.
+    the same in every layer of every network. Summed over layers with `weights`, which default to equal shares that add
+    up to 1.
+
+    Raises PlanError for a normalization that is not there, and for weights that do not go with the layers.
     """
 
     image: Tensor
     layers: str | Sequence[str] = "relu4_2"
     normalization: ContentNormalization = "average"
+    weights: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         one_of("normalization", self.normalization, get_args(ContentNormalization))
+        layer_shares(self.weights, names_of(self.layers))
 
     def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
         """Targets: the picture's activations at `size`."""
         addresses = [resolve(layer) for layer in names_of(self.layers)]
+        weights = torch.tensor(layer_shares(self.weights, names_of(self.layers)), device=encoder.device)
         with torch.no_grad():
             seen = encoder(resize(self.image, size).to(encoder.device), addresses)
             targets = {address: seen[address].float() for address in addresses}
@@ -43,7 +50,7 @@ class Content(Term):
 
         def evaluate(view: View) -> Tensor:
             losses = [self._distance(view, view.activations[a], targets[a]) / sizes[a] for a in addresses]
-            return torch.stack(losses).mean()
+            return (torch.stack(losses) * weights).sum()
 
         return BoundTerm(self.name, evaluate, frozenset(addresses), aligned=True)
 

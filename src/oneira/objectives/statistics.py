@@ -1,10 +1,10 @@
 """Summaries of a layer that forget where things are, and how far apart two of them are.
 
-All of them follow from two raw moments, each channel's mean and the mean products of channels (the Gram matrix), which
-are means over positions, so that pictures of any two sizes can be compared, and summaries averaged.
+All of them but histograms follow from two raw moments, each channel's mean and the mean products of channels (the Gram
+matrix), which are means over positions, so that pictures of any two sizes can be compared, and summaries averaged.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from oneira.objectives.squares import sum_of_squares
 
-Statistics = Literal["gram", "moments", "wasserstein"]
+Statistics = Literal["gram", "moments", "wasserstein", "histogram"]
 
 # Half-precision products are summed over runs of about so many positions, and the runs' sums added up in float32:
 # the matrix unit's speed with hardly its rounding. Accelerators compute many runs at once, processors few.
@@ -59,6 +59,17 @@ def summarise(features: Tensor, weights: Tensor | None = None) -> Summary:
     """Activations (b, c, h, w), any precision, and weights (1, 1, h, w) of mean 1 or None -> their Summary."""
     mean, second = _RawMoments.apply(features, weights)  # type: ignore[no-untyped-call]
     return Summary(mean, second)
+
+
+def average(summaries: Sequence[Summary], shares: Sequence[float]) -> Summary:
+    """Several pictures' Summaries and their shares, which add up to 1 -> the Summary of all of them together.
+
+    Raw moments are averaged, so that the covariance is that of the mixture: one picture's spread about its own mean,
+    and the spread of the means.
+    """
+    mean, *means = (share * summary.mean for share, summary in zip(shares, summaries, strict=True))
+    second, *seconds = (share * summary.second for share, summary in zip(shares, summaries, strict=True))
+    return Summary(sum(means, mean), sum(seconds, second))
 
 
 def gram(features: Tensor) -> Tensor:
@@ -174,7 +185,7 @@ class Distance:
     size: Callable[[Summary], Tensor]
 
 
-DISTANCES: Mapping[Statistics, Distance] = MappingProxyType(
+DISTANCES: Mapping[str, Distance] = MappingProxyType(
     {
         "gram": Distance(_gram_distance, lambda target: target.second.square().mean()),
         "moments": Distance(

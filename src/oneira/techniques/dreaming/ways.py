@@ -1,7 +1,6 @@
 """How a dream climbs: sizes, steps, what gradients go through, and what may change."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Annotated, Literal
 
 import torch
@@ -20,11 +19,11 @@ from oneira.synthesis.optimisers import OptimiserName, OptimiserSpec
 from oneira.synthesis.schedules import Schedule, journey, octaves
 from oneira.synthesis.shaping import GaussianCascade, LaplacianPyramid, MeanAbs, Shaping, Std
 from oneira.synthesis.tiling import Offset, Tiling
+from oneira.techniques.grounds import NOISES, mask_for, plain
 from oneira.techniques.technique import ImagePath, Technique
 
 Evening = Literal["none", "mean-abs", "std", "laplacian"]
 Start = Literal["picture", "white-noise", "pink-noise", "white", "black", "grey"]
-PLAIN: Mapping[str, float] = MappingProxyType({"white": 1.0, "black": 0.0, "grey": 0.5})
 
 
 class Ways(Technique):
@@ -136,28 +135,27 @@ class Ways(Technique):
         ground = torch.empty(1, 3, self.size or 512, self.size or 512) if picture is None else picture
         if self.start != "picture":
             # Noise lies on grey, not on the picture, whose detail would come back with every octave.
-            ground = torch.full_like(ground, PLAIN.get(self.start, 0.5))
+            ground = plain(self.start, ground)
         canvas = self._canvas(ground)
         if self.colors == "content":
             canvas = Luminance(canvas, self._needed(picture, "--colors content keeps"))
         if self.mask is not None:
             kept = self._needed(picture, "--mask confines")
-            canvas = Confined(canvas, kept, self._mask(kept))
+            canvas = Confined(canvas, kept, mask_for(kept, self.picture(self.mask).image, self.mask))
         return canvas
 
     def _canvas(self, ground: Tensor) -> Canvas:
         height, width = ground.shape[2:]
-        noise = self.start.endswith("-noise")
+        noise = NOISES.get(self.start)
         if self.spectrum is not None and self.canvas != "maco":
             raise PlanError(f"--spectrum belongs to --canvas maco, not to {self.canvas}: leave it out, or choose maco")
         if self.canvas == "fourier":
-            return Fourier(height=height, width=width, spread=self.spread, start=None if noise else ground)
+            return Fourier(height=height, width=width, spread=self.spread, start=ground if noise is None else None)
         if self.canvas == "maco":
             canvas = Maco(height=height, width=width, magnitude=self._magnitude())
-            return canvas if noise else canvas.starting_from(ground)
-        if self.start == "white-noise" or self.start == "pink-noise":
-            kind: Literal["white", "pink"] = "white" if self.start == "white-noise" else "pink"
-            return Pixels(ground, kind, self.spread, not self.unclipped, self.preblur)
+            return canvas.starting_from(ground) if noise is None else canvas
+        if noise is not None:
+            return Pixels(ground, noise, self.spread, not self.unclipped, self.preblur)
         return Pixels(ground, clamp=not self.unclipped, smoothing=self.preblur)
 
     def _magnitude(self) -> Tensor | None:
@@ -165,17 +163,6 @@ class Ways(Technique):
             return None
         image = self.picture(self.spectrum).image
         return measure_spectrum([image], min(256, *image.shape[2:]))
-
-    def _mask(self, picture: Tensor) -> Tensor:
-        assert self.mask is not None
-        mask = self.picture(self.mask).image.mean(1, keepdim=True)
-        height, width = picture.shape[2:]
-        if abs(mask.shape[2] * width - mask.shape[3] * height) > max(height, width):
-            raise PlanError(
-                f"--mask {self.mask!r} is {mask.shape[3]}x{mask.shape[2]}, the picture {width}x{height}: "
-                "give a mask of the picture's proportions"
-            )
-        return mask
 
     def _evened(self, name: Evening) -> tuple[Shaping, ...]:
         evenings: Mapping[str, tuple[Shaping, ...]] = {
