@@ -33,7 +33,7 @@ class Manner(Technique):
     style_scale: float = Field(1.0, gt=0, le=8, description="size of the style picture: larger brings larger strokes")
     smoothness: float = Field(1.0, ge=0, description="weight of total variation: larger is smoother")
     dream: tuple[str, ...] = Field((), description="layer whose activity grows at the same time; may be repeated")
-    dream_weight: float = Field(0.5, gt=0, description="with --dream: how much its growth counts, beside the style's 1")
+    dream_weight: float = Field(0.1, gt=0, description="with --dream: how much its growth counts, beside the style's 1")
 
     def objective(self, content: Tensor, style: Tensor, mask: Tensor | None = None) -> Term:
         """All that is compared, as a sum; inside of `mask` (1, 1, h, w) alone the manner is measured."""
