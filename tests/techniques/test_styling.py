@@ -205,7 +205,7 @@ class TestDream:
     def test_layers_share_the_weight(self, plan):
         objective = as_sum(plan(dream=("relu1", "relu2"), dream_weight=0.3).objective)
         assert [(weight, term.name) for weight, term in objective.parts[-2:]] == [(0.15, "dream")] * 2
-        assert as_sum(plan(dream="relu1").objective).parts[-1][0] == 0.5
+        assert as_sum(plan(dream="relu1", dream_weight=0.5).objective).parts[-1][0] == 0.5
 
     def test_without_a_layer_there_is_none(self, plan):
         assert [term.name for term in terms(plan())] == ["style", "content", "tv"]
