@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
-from oneira.features.packing import PackedConv, packable
+from oneira.features.packing import PackedConv, _packed, _squares, packable
 
 pytestmark = pytest.mark.skipif(
     not packable(nn.Conv2d(3, 4, 3).requires_grad_(False)), reason="this torch cannot pack convolutions"
@@ -60,6 +60,35 @@ def test_bfloat16_is_torchs_within_its_rounding():
     found, expected = both_ways(conv, torch.rand(1, 3, 8, 8).bfloat16(), True)
     assert [each.dtype for each in found] == [torch.bfloat16] * 2
     assert_close(found, expected, rtol=0.02, atol=0.02)
+
+
+def test_weights_are_packed_when_a_direction_is_first_taken_and_then_kept(monkeypatch):
+    laid = []
+    for way in (_packed, _squares):
+        monkeypatch.setattr(
+            f"oneira.features.packing.{way.__name__}", lambda *given, way=way: laid.append(way) or way(*given)
+        )
+    packed, features = PackedConv(convolution(3, 4, 3, padding=1)), torch.rand(1, 3, 8, 8)
+    assert laid == []
+    there = packed.there(features, rectified=False)
+    assert laid == [_packed]
+    packed.back(there)
+    assert laid == [_packed, _squares]
+    packed.back(packed.there(features, rectified=True))
+    assert laid == [_packed, _squares]
+    packed.back(there[:, :, 1:])
+    assert laid == [_packed, _squares, _packed]
+
+
+def test_what_was_packed_in_inference_mode_takes_part_in_gradients():
+    packed = PackedConv(convolution(3, 4, 3, padding=1))
+    with torch.inference_mode():
+        gradient = packed.there(torch.rand(1, 3, 8, 8), rectified=True)
+        expected = packed.back(gradient)
+    wanted = gradient.clone().requires_grad_()
+    found = packed.back(wanted)
+    assert_close(found.detach(), expected)
+    assert found.requires_grad
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from oneira.images import fit, resize
+from oneira.images import fit, fit_area, resize
 
 METHODS = ["bicubic", "area"]
 SIDES = st.integers(1, 40)
@@ -26,6 +26,14 @@ def test_a_fitted_size_has_the_long_side_and_nearly_the_shape(height, width, lon
 @given(st.integers(1, 10_000), st.integers(1, 10_000))
 def test_fitting_to_what_is_already_there_changes_nothing(height, width):
     assert fit(height, width, max(height, width)) == (height, width)
+    assert fit_area(height, width, height * width) == (height, width)
+
+
+@given(st.integers(1, 10_000), st.integers(1, 10_000), st.floats(1, 1e8))
+def test_a_size_fitted_to_an_area_has_it_and_nearly_the_shape(height, width, area):
+    for side, other, fitted in zip((height, width), (width, height), fit_area(height, width, area), strict=True):
+        exact = (area * side / other) ** 0.5
+        assert abs(fitted - max(1, exact)) <= 0.5 + 1e-9 * exact
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -76,6 +76,13 @@ def test_a_sum_of_squares_and_its_gradients_are_torchs(shape):
     assert torch.autograd.gradgradcheck(sum_of_squares, (values,))
 
 
+def test_weights_count_squares_as_often_as_they_say():
+    generator = torch.Generator().manual_seed(0)
+    values, weights = torch.randn(2, 3, 4, 5, generator=generator), torch.rand(1, 1, 4, 5, generator=generator)
+    expected = sum(sum_of_squares(values[..., y, x]) * weights[0, 0, y, x] for y in range(4) for x in range(5))
+    assert_close(sum_of_squares(values, weights), expected)
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_summaries_gradient_equals_finite_differences(weighted):
     # float64 has the same path as float32 here: one product.

@@ -1,5 +1,7 @@
 """Frozen convolutions on the processor, with weights laid out once as its kernels read them, for both directions."""
 
+from functools import cached_property
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,30 +17,44 @@ class PackedConv:
     torch itself lays a convolution's weights out anew at every call, forward and back, and passes over the result again
     for the ReLU: some hundredths of an iteration. The operations that spare this are those of its compiler; they have
     no public names, so ask `packable` first.
+
+    Weights are laid out for a direction when it is first taken, and kept: whoever needs no gradient, or stops before
+    this convolution, has them in memory once.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
-        weight = conv.weight.detach()
-        # What a convolution hands back is a convolution too, with its weights turned round.
-        turned = weight.flip(2, 3).transpose(0, 1)
+        self._weight = conv.weight.detach()
         self._bias = conv.bias
         self._padding = _amounts(conv)
         self._padding_back = [size - 1 - amount for size, amount in zip(conv.kernel_size, self._padding, strict=True)]
-        self._weight = _packed(weight, self._padding)
-        self._turned = _packed(turned, self._padding_back)
-        few = conv.in_channels <= FEW_CHANNELS and conv.kernel_size == (3, 3) and self._padding == [1, 1]
-        self._squares = _squares(turned) if few else None
+        self._few = conv.in_channels <= FEW_CHANNELS and conv.kernel_size == (3, 3) and self._padding == [1, 1]
 
     def there(self, features: Tensor, *, rectified: bool) -> Tensor:
         """(b, c, h, w) -> (b, c', h', w')."""
-        return _convolve(features, self._weight, self._bias, self._padding, rectified)
+        return _convolve(features, self._packed_there, self._bias, self._padding, rectified)
 
     def back(self, gradient: Tensor) -> Tensor:
         """The gradient to the output (b, c', h', w') -> that to the input (b, c, h, w)."""
         height, width = gradient.shape[2:]
-        if self._squares is not None and height % 2 == width % 2 == 0:
+        if self._few and height % 2 == width % 2 == 0:
             return F.pixel_shuffle(F.conv2d(gradient, self._squares, stride=2, padding=1), 2)
-        return _convolve(gradient, self._turned, None, self._padding_back, False)
+        return _convolve(gradient, self._packed_back, None, self._padding_back, False)
+
+    @cached_property
+    def _packed_there(self) -> Tensor:
+        return _packed(self._weight, self._padding)
+
+    @cached_property
+    def _packed_back(self) -> Tensor:
+        return _packed(self._turned(), self._padding_back)
+
+    @cached_property
+    def _squares(self) -> Tensor:
+        return _squares(self._turned())
+
+    def _turned(self) -> Tensor:
+        """What a convolution hands back is a convolution too, with its weights (c', c, k, k) turned round."""
+        return self._weight.flip(2, 3).transpose(0, 1)
 
 
 def packable(conv: nn.Conv2d) -> bool:
@@ -59,6 +75,7 @@ def _amounts(conv: nn.Conv2d) -> list[int]:
     return [int(amount) for amount in conv.padding]
 
 
+@torch.inference_mode(False)  # what inference mode makes could never take part in a gradient
 def _squares(turned: Tensor) -> Tensor:
     """Turned weights (c, c', 3, 3) -> (4 c, c', 4, 4): the four pixels of each 2x2 square become channels.
 
@@ -73,6 +90,7 @@ def _squares(turned: Tensor) -> Tensor:
     return squares.flatten(0, 2).contiguous(memory_format=torch.channels_last)
 
 
+@torch.inference_mode(False)
 def _packed(weight: Tensor, padding: list[int]) -> Tensor:
     laid = weight.contiguous(memory_format=torch.channels_last)
     packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(laid, padding, [1, 1], [1, 1], 1)

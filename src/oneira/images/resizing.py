@@ -18,6 +18,12 @@ def fit(height: int, width: int, long_side: int) -> tuple[int, int]:
     )
 
 
+def fit_area(height: int, width: int, area: float) -> tuple[int, int]:
+    """The (height, width) of the same shape with about `area` pixels; no side falls below 1."""
+    factor = (area / (height * width)) ** 0.5
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
 def resize(image: Tensor, size: tuple[int, int], *, method: Method = "bicubic", bounded: bool = True) -> Tensor:
     """(b, c, h, w) in [0, 1] -> (b, c, *size) in [0, 1], where `size` is (height, width); differentiable.
 

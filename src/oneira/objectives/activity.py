@@ -15,6 +15,7 @@ from oneira.errors import AddressError, PlanError, one_of
 from oneira.features.encoder import Encoder
 from oneira.features.registry import resolve
 from oneira.objectives.channels import ChannelChoice
+from oneira.objectives.shares import layer_weights
 from oneira.objectives.term import BoundTerm, Size, Term, View, names_of
 
 DreamLoss = Literal["l2", "mean", "norm"]
@@ -124,18 +125,6 @@ class Neuron(Term):
             return -features[:, 0, y, x].float().sum()
 
         return BoundTerm(self.name, evaluate, frozenset([address]))
-
-
-def layer_weights(weights: Sequence[float] | None, layers: Sequence[str]) -> tuple[float, ...]:
-    """One weight per layer, 1 each unless told; PlanError for a wrong count or what is no finite number."""
-    if weights is None:
-        return (1.0,) * len(layers)
-    if len(weights) != len(layers):
-        raise PlanError(f"there is one weight per layer: {len(layers)} here, not {len(weights)}")
-    for weight in weights:
-        if not math.isfinite(weight):
-            raise PlanError(f"a layer's weight is a finite number, not {weight}")
-    return tuple(weights)
 
 
 def _norm(view: View, features: Tensor, power: float) -> Tensor:

@@ -61,6 +61,5 @@ class Content(Term):
     def _distance(self, view: View, features: Tensor, target: Tensor) -> Tensor:
         # In float32 from the difference on: it is small against both.
         difference = features - target
-        weights = view.weights(features)
-        total = sum_of_squares(difference) if weights is None else (difference.square() * weights).sum()
+        total = sum_of_squares(difference, view.weights(features))
         return total / (2 if self.normalization == "gatys" else target.numel())

@@ -10,9 +10,9 @@ from torch import Tensor
 from oneira.errors import one_of
 from oneira.features.encoder import Encoder
 from oneira.features.registry import resolve
-from oneira.images import resize
-from oneira.objectives.activity import layer_weights
+from oneira.images import fit_area, resize
 from oneira.objectives.direction import mean_product
+from oneira.objectives.shares import layer_weights
 from oneira.objectives.term import BoundTerm, Size, Term, View, names_of
 
 GuidedBy = Literal["match", "mean"]
@@ -44,8 +44,9 @@ class Guided(Term):
         """Targets: the guide's activations at the canvas's area."""
         addresses = [resolve(layer) for layer in names_of(self.layers)]
         weights = layer_weights(self.weights, names_of(self.layers))
+        fitted = fit_area(self.image.shape[2], self.image.shape[3], size[0] * size[1])
         with torch.no_grad():
-            seen = encoder(resize(self.image, self._size(size)).to(encoder.device), addresses)
+            seen = encoder(resize(self.image, fitted).to(encoder.device), addresses)
             guides = {address: _rows(seen[address]).float() for address in addresses}
             means = {address: guide.mean(0) for address, guide in guides.items()}
 
@@ -60,11 +61,6 @@ class Guided(Term):
             return total
 
         return BoundTerm(self.name, evaluate, frozenset(addresses))
-
-    def _size(self, canvas: Size) -> Size:
-        height, width = self.image.shape[2:]
-        factor = (canvas[0] * canvas[1] / (height * width)) ** 0.5
-        return max(1, round(height * factor)), max(1, round(width * factor))
 
 
 def best_matches(rows: Tensor, guide: Tensor, largest: int = LARGEST_MATRIX) -> Tensor:

@@ -4,7 +4,18 @@ import math
 from collections.abc import Sequence
 
 from oneira.errors import PlanError
-from oneira.objectives.activity import layer_weights
+
+
+def layer_weights(weights: Sequence[float] | None, layers: Sequence[str]) -> tuple[float, ...]:
+    """One weight per layer, 1 each unless told; PlanError for a wrong count or what is no finite number."""
+    if weights is None:
+        return (1.0,) * len(layers)
+    if len(weights) != len(layers):
+        raise PlanError(f"there is one weight per layer: {len(layers)} here, not {len(weights)}")
+    for weight in weights:
+        if not math.isfinite(weight):
+            raise PlanError(f"a layer's weight is a finite number, not {weight}")
+    return tuple(weights)
 
 
 def layer_shares(weights: Sequence[float] | None, layers: Sequence[str]) -> tuple[float, ...]:

@@ -6,8 +6,13 @@ import torch
 from torch import Tensor
 
 
-def sum_of_squares(values: Tensor) -> Tensor:
-    """Any shape -> a scalar, whose gradient is one pass over memory; automatic differentiation takes several."""
+def sum_of_squares(values: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Any shape -> a scalar; each square is multiplied by its weight, where there are `weights` that broadcast to them.
+
+    Without weights the gradient is one pass over memory; automatic differentiation takes several.
+    """
+    if weights is not None:
+        return (values.square() * weights).sum()
     total: Tensor = _SumOfSquares.apply(values)  # type: ignore[no-untyped-call]
     return total
 

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from oneira.synthesis.turning import turn
+
 Move = Callable[[Tensor], Tensor]  # (b, c, h, w) -> (b, c, h', w')
 
 
@@ -90,17 +92,7 @@ class Rotate(Augmentation):
     def draw(self, generator: torch.Generator) -> Move:
         """Same size."""
         angle = math.radians(_uniform(-self.degrees, self.degrees, generator))
-        cos, sin = math.cos(angle), math.sin(angle)
-
-        def turned(image: Tensor) -> Tensor:
-            batch, _, height, width = image.shape
-            # affine_grid's coordinates run from -1 to 1 on both axes, whatever the proportions.
-            rows = [[cos, -sin * height / width, 0.0], [sin * width / height, cos, 0.0]]
-            theta = torch.tensor(rows, dtype=image.dtype).to(image.device)
-            grid = F.affine_grid(theta.expand(batch, 2, 3), list(image.shape), align_corners=False)
-            return F.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
-
-        return turned
+        return lambda image: turn(image, angle)
 
 
 @dataclass(frozen=True)

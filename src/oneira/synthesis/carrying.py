@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from oneira.errors import PlanError
 from oneira.images import match_mean_covariance, resize
+from oneira.synthesis.turning import turn
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,8 @@ class Zoom(Transition):
 
     def __call__(self, picture: Tensor) -> Tensor:
         """What comes in from outside is the picture's own reflection."""
-        height, width = picture.shape[2:]
-        angle = math.radians(self.degrees)
-        cos, sin = math.cos(angle) / self.factor, math.sin(angle) / self.factor
-        # affine_grid's coordinates run from -1 to 1 on both axes, whatever the proportions.
-        rows = [[cos, -sin * height / width, 0.0], [sin * width / height, cos, 0.0]]
-        theta = torch.tensor(rows, dtype=picture.dtype).to(picture.device)
-        grid = F.affine_grid(theta.expand(len(picture), 2, 3), list(picture.shape), align_corners=False)
         # Bicubic: a dive resamples its picture hundreds of times, and bilinear sampling would blur it away.
-        turned = F.grid_sample(picture, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
+        turned = turn(picture, math.radians(self.degrees), self.factor, mode="bicubic")
         if self.palette is not None:
             turned = match_mean_covariance(turned, self.palette.to(turned.device))
         return turned.clamp(0, 1)

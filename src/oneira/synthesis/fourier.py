@@ -11,7 +11,7 @@ from torch import Tensor
 
 from oneira.errors import PlanError
 from oneira.images import fit, resize
-from oneira.synthesis.canvas import Canvas, Size, Surface, spatial_frequencies
+from oneira.synthesis.canvas import Canvas, Size, Surface, nonzero_frequencies
 from oneira.synthesis.carrying import Carry
 
 # The matrix square root of the covariance of ImageNet's colours (lucid's figures), scaled to norm at most 1.
@@ -73,10 +73,8 @@ class FourierSurface(Surface):
     def showing(cls, canvas: Fourier, image: Tensor) -> "FourierSurface":
         """The surface whose picture is `image`: the inverse of `image()`."""
         size = (image.shape[2], image.shape[3])
-        logits = torch.logit(image.clamp(0.005, 0.995))
-        if canvas.decorrelate:
-            logits = torch.einsum("oc,bchw->bohw", torch.linalg.inv(colour_matrix(image)), logits)
-        coefficients = torch.fft.rfft2(logits * 4, norm="ortho")
+        channels = channels_behind(image, decorrelate=canvas.decorrelate)
+        coefficients = torch.fft.rfft2(channels * 4, norm="ortho")
         gain = _gain(canvas, size).to(image.device)
         return cls(canvas, size, torch.view_as_real(coefficients / gain).contiguous())
 
@@ -101,10 +99,20 @@ def _gain(canvas: Fourier, size: Size) -> Tensor:
 
     lucid multiplies by sqrt(pixels) besides and divides by the pixels in its inverse transform: the orthonormal one.
     """
-    height, width = size
-    frequency = spatial_frequencies(height, width).clamp(min=1 / max(height, width))
-    gain: Tensor = frequency**-canvas.decay
+    gain: Tensor = nonzero_frequencies(*size) ** -canvas.decay
     return gain
+
+
+def channels_behind(image: Tensor, *, decorrelate: bool = True) -> Tensor:
+    """(b, 3, h, w) in [0, 1] -> the channels that a sigmoid, after `colour_matrix` where `decorrelate`, makes it of.
+
+    Values count as lying between 0.005 and 0.995: the logits of 0 and 1 are infinite.
+    """
+    logits = torch.logit(image.clamp(0.005, 0.995))
+    if not decorrelate:
+        return logits
+    channels: Tensor = torch.einsum("oc,bchw->bohw", torch.linalg.inv(colour_matrix(logits)), logits)
+    return channels
 
 
 def colour_matrix(like: Tensor) -> Tensor:

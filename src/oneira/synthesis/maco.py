@@ -16,9 +16,9 @@ from torch import Tensor
 
 from oneira.errors import PlanError
 from oneira.images import fit, resize
-from oneira.synthesis.canvas import Canvas, Size, Surface, spatial_frequencies
+from oneira.synthesis.canvas import Canvas, Size, Surface, nonzero_frequencies
 from oneira.synthesis.carrying import Carry
-from oneira.synthesis.fourier import colour_matrix
+from oneira.synthesis.fourier import channels_behind, colour_matrix
 
 # What `measure_spectrum` gives at 128 pixels for 990 photographs of ImageNet, each of another class.
 NATURAL = Path(__file__).with_name("natural_spectrum.safetensors")
@@ -62,7 +62,7 @@ class Maco(Canvas):
         """The phases of white noise, all equally likely, or the start's."""
         if self.start is not None:
             start = resize(self.start.to(device), size)
-            return MacoSurface(self, size, _phase(_decorrelated(start)))
+            return MacoSurface(self, size, _phase(channels_behind(start)))
         # Not drawn one by one: in a real picture's spectrum, pairs of phases mirror each other.
         noise = torch.randn((self.batch, 3, *size), generator=generator)
         return MacoSurface(self, size, _phase(noise).to(device))
@@ -127,7 +127,7 @@ def measure_spectrum(images: Iterable[Tensor], side: int) -> Tensor:
             raise PlanError(f"a picture of {width} x {height} px is smaller than {side} px; leave it out, or name less")
         top, left = (height - square) // 2, (width - square) // 2
         middle = resize(image[:, :, top : top + square, left : left + square], (side, side))
-        spectra = torch.fft.rfft2(_decorrelated(middle), norm="ortho").abs()
+        spectra = torch.fft.rfft2(channels_behind(middle), norm="ortho").abs()
         total += spectra.double().sum(0).cpu()
         count += len(image)
     if count == 0:
@@ -143,7 +143,7 @@ def spectrum_at(magnitude: Tensor, size: Size) -> Tensor:
     """
     # The authors interpolate the magnitudes themselves, whose steep peak at the lowest frequencies that flattens.
     side = magnitude.shape[1]
-    deviation = (magnitude.float().clamp(min=1e-12) * _frequencies((side, side))).log()
+    deviation = (magnitude.float().clamp(min=1e-12) * nonzero_frequencies(side, side)).log()
     # From the lowest vertical frequency to the highest, which is the lowest again where `side` is even.
     deviation = deviation.roll(side // 2, dims=1)
     deviation = torch.cat([deviation, deviation[:, :1]], dim=1)
@@ -154,18 +154,7 @@ def spectrum_at(magnitude: Tensor, size: Size) -> Tensor:
     down, right = torch.meshgrid(2 * row / last_row - 1, 2 * column / last_column - 1, indexing="ij")
     grid = torch.stack([right, down], dim=-1)[None]
     there = F.grid_sample(deviation[None], grid, padding_mode="border", align_corners=True)[0]
-    return there.exp() / _frequencies(size)
-
-
-def _frequencies(size: Size) -> Tensor:
-    """Cycles per pixel; a picture's mean counts as its lowest frequency."""
-    return spatial_frequencies(*size).clamp(min=1 / max(size))
-
-
-def _decorrelated(image: Tensor) -> Tensor:
-    """The inverse of what makes colours of channels."""
-    logits = torch.logit(image.clamp(0.005, 0.995))
-    return torch.einsum("oc,bchw->bohw", torch.linalg.inv(colour_matrix(logits)), logits)
+    return there.exp() / nonzero_frequencies(*size)
 
 
 def _phase(channels: Tensor) -> Tensor:
