@@ -8,6 +8,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from oneira.errors import PlanError
+from oneira.features.backbones import FAMILIES
 from oneira.features.encoder import Encoder
 from oneira.features.variant import PaddedConv, Variant
 
@@ -117,6 +118,41 @@ def test_padding_is_torchs(mode, kernel, stride, size):
     assert_close(varied(zeros, padding=mode)(features), oracle(features))
 
 
+def test_replicate_first_repeats_the_border_for_the_first_convolution_alone(generator):
+    def network(*modes: str) -> nn.Sequential:
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Sequential(nn.Conv2d(3, 4, 5, padding=2, padding_mode=modes[0]), nn.ReLU(), nn.MaxPool2d(2)),
+            nn.Conv2d(4, 4, 3, padding=1, padding_mode=modes[1]),
+            nn.Conv2d(4, 4, 3, padding=1, padding_mode=modes[1]),
+        )
+
+    features = torch.randn(1, 3, 9, 12, generator=generator)
+    ours = Variant(padding="replicate-first").apply(network("zeros", "zeros"))
+    assert_close(ours(features), network("replicate", "zeros")(features))
+    assert [isinstance(part, PaddedConv) for part in (ours[0][0], ours[1], ours[2])] == [True, False, False]
+
+
+def test_a_first_convolution_without_padding_leaves_the_others_their_zeros():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3, padding=1))
+    before = list(network)
+    assert list(Variant(padding="replicate-first").apply(network)) == before
+
+
+@pytest.mark.parametrize("backbone", FAMILIES.values(), ids=FAMILIES)
+def test_the_first_convolution_of_every_family_is_the_first_to_run(backbone):
+    ran = []
+    with torch.device("meta"):
+        network = Variant(padding="replicate-first").apply(backbone.build().eval())
+    for part in network.modules():
+        if isinstance(part, nn.Conv2d | PaddedConv):
+            part.register_forward_hook(lambda part, *_: ran.append(part))
+    network(torch.empty(1, 3, 128, 128, device="meta"))
+    padded = [part for part in network.modules() if isinstance(part, PaddedConv)]
+    assert padded == [part for part in ran[:1] if isinstance(part, PaddedConv)]
+    assert padded or ran[0].padding == (0, 0)
+
+
 def test_where_there_is_too_little_to_reflect_the_border_is_repeated():
     conv = nn.Conv2d(3, 4, 5, padding=2)
     features = torch.rand(1, 3, 2, 9)
@@ -129,7 +165,7 @@ def test_where_there_is_too_little_to_reflect_the_border_is_repeated():
         ({"pooling": "average"}, "unknown pooling 'average'.*: max, avg, l2"),
         (
             {"padding": "reflection"},
-            "unknown padding 'reflection'; did you mean 'reflect'.*: zeros, replicate, reflect",
+            "unknown padding 'reflection'; did you mean 'reflect'.*: zeros, replicate, reflect, replicate-first",
         ),
         ({"gain": 0.0}, r"the gain of pooling is a positive number, not 0\.0"),
         ({"gain": float("nan")}, "the gain of pooling is a positive number, not nan"),
@@ -149,3 +185,13 @@ def test_the_encoder_runs_the_variant_it_was_given(mini_vgg):
     replicated, _ = Encoder(variant=Variant(padding="replicate"))(image, layers).values()
     assert_close(replicated[..., 1:-1, 1:-1], plain[..., 1:-1, 1:-1])
     assert not torch.allclose(replicated, plain)
+
+
+def test_pocket_repeats_the_border_of_the_picture_alone_where_it_is_asked_to(image):
+    layers = ["pocket:conv1_1", "pocket:conv1_2"]
+    first, second = Encoder(variant=Variant(padding="replicate-first"))(image, layers).values()
+    assert torch.equal(first, *Encoder(variant=Variant(padding="replicate"))(image, layers[:1]).values())
+    encoder = Encoder()
+    encoder(image, layers)
+    conv = encoder.networks["pocket"].conv1_2
+    assert_close(second, nn.functional.conv2d(first.relu(), conv.weight, conv.bias, padding=1), rtol=1e-4, atol=1e-4)

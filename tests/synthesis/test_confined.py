@@ -116,6 +116,14 @@ def test_another_start_is_what_is_kept_from_then_on(image, generator):
     assert torch.equal(surface.image(), 1 - image)
 
 
+def test_it_begins_with_the_inner_canvas_share_of_noise(image):
+    inner, mask = Pixels(image, "white", noise_share=0.4), square(20, 28)
+    picture = Confined(inner, image, mask).begin((20, 28), torch.Generator().manual_seed(1), CPU).image()
+    alone = inner.begin((20, 28), torch.Generator().manual_seed(1), CPU).image()
+    assert torch.equal(picture, torch.where(mask == 1, alone, image))
+    assert not torch.equal(picture, image)
+
+
 def test_a_batch_is_confined_picture_by_picture(image, generator):
     canvas = Confined(Fourier(height=20, width=28, batch=2, spread=1.0), image, square(20, 28))
     pictures = canvas.begin((20, 28), generator, CPU).image()

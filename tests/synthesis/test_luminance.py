@@ -106,6 +106,15 @@ def test_the_inner_canvas_is_constrained(image, generator):
     assert surface.parameters[0].max() == 1
 
 
+def test_it_begins_with_the_luma_of_the_inner_canvas_share_of_noise(generator):
+    image = 0.4 + 0.2 * torch.rand(1, 3, 8, 8, generator=generator)
+    inner = Pixels(image, "white", spread=0.1, noise_share=0.4)
+    picture = Luminance(inner, image).begin((8, 8), torch.Generator().manual_seed(1), CPU).image()
+    alone = inner.begin((8, 8), torch.Generator().manual_seed(1), CPU).image()
+    assert_close(picture, transfer_luma(alone, image), atol=1e-6, rtol=0)
+    assert (picture - image).abs().mean() > 0.01
+
+
 def test_another_start_brings_its_colours(image, generator):
     canvas = Luminance(Pixels.of(image), image).starting_from(1 - image)
     assert canvas.size(14) == (10, 14)

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from oneira.errors import PlanError
+from oneira.images import resize
 from oneira.synthesis.augmentation import Chain, Jitter, Pad, Rotate, Scale
 from oneira.synthesis.canvas import Pixels, pink_noise
 from oneira.synthesis.fourier import Fourier
@@ -90,6 +92,42 @@ def test_noise_canvases_have_the_proportions_asked_for(generator):
     picture = canvas.begin((50, 100), generator, torch.device("cpu")).image()
     assert picture.shape == (1, 3, 50, 100)
     assert picture.std() > 0.1
+
+
+@pytest.mark.parametrize("noise", ["white", "pink"])
+@given(share=st.floats(0, 1))
+def test_a_share_of_noise_lies_between_the_start_and_noise_alone(noise, share):
+    start = 0.4 + 0.2 * torch.rand(1, 3, 20, 28, generator=torch.Generator().manual_seed(0))
+
+    def begun(share):
+        generator = torch.Generator().manual_seed(1)
+        canvas = Pixels(start, noise, spread=0.02, noise_share=share)
+        return canvas.begin((10, 14), generator, torch.device("cpu")).image().detach(), generator.get_state()
+
+    (mixed, drawn), (plain, same), (alone, again) = begun(share), begun(0.0), begun(1.0)
+    assert torch.equal(plain, resize(start, (10, 14)))
+    assert_close(mixed, (1 - share) * plain + share * alone, atol=1e-6, rtol=0)
+    assert (alone - plain).abs().mean() > 0.01
+    assert torch.equal(drawn, same)
+    assert torch.equal(drawn, again)
+
+
+def test_noise_alone_knows_nothing_of_the_start_and_is_clamped(image):
+    pictures = [
+        Pixels(start, "white", spread=1.0)
+        .begin((20, 28), torch.Generator().manual_seed(1), torch.device("cpu"))
+        .image()
+        for start in (image, 1 - image)
+    ]
+    drawn = torch.randn(1, 3, 20, 28, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(*pictures)
+    assert torch.equal(pictures[0], (0.5 + drawn).clamp(0, 1))
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_a_share_of_noise_is_a_share(share, image):
+    with pytest.raises(PlanError, match=f"between 0 and 1, not {share}"):
+        Pixels(image, "white", noise_share=share)
 
 
 def test_the_lectures_adam_has_the_lectures_numbers():

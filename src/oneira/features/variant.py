@@ -1,4 +1,4 @@
-"""Small changes to a trained network that make it draw better: other pooling, other padding."""
+"""Small changes to a trained network that make it draw better: other pooling, other padding, other scales."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from oneira.errors import PlanError, one_of
 
 Pooling = Literal["max", "avg", "l2"]
-Padding = Literal["zeros", "replicate", "reflect"]
+Border = Literal["zeros", "replicate", "reflect"]
+Padding = Literal[Border, "replicate-first"]
 
 # Factors that keep the mean activation of a trained VGG where max pooling had it, for its windows of 2x2. Gatys et al.
 # used 1.0. For the 3x3 windows of a trained SqueezeNet we measured 2.2 to 3.1, and 0.57 to 0.70: not far enough away to
@@ -24,12 +25,17 @@ SCALE_KEEPING_GAIN = MappingProxyType({"max": 1.0, "avg": 2.0, "l2": 0.78})
 class Variant:
     """How a backbone is run: `pooling` with its `gain` (None: the factor that keeps activations' scale), `padding`.
 
+    `padding` is every convolution's; "replicate-first" repeats the border for the first one alone, the others pad with
+    zeros (crowsonkb/style-transfer-pytorch). `normalised`: filters are scaled so that the mean activation of each is 1
+    (Gatys et al. 2016, section 2), with pools and padding as they are here; for plain networks, see `normalising`.
+
     Raises PlanError for a pooling or padding that there is not, or a gain that is not a positive number.
     """
 
     pooling: Pooling = "max"
     gain: float | None = None
     padding: Padding = "zeros"
+    normalised: bool = False
 
     def __post_init__(self) -> None:
         one_of("pooling", self.pooling, get_args(Pooling))
@@ -38,15 +44,27 @@ class Variant:
             raise PlanError(f"the gain of pooling is a positive number, not {self.gain}")
 
     def apply(self, network: nn.Module) -> nn.Module:
-        """Exchange the max pools and the convolutions' padding of `network`, in place; returns it."""
+        """Exchange the max pools and the convolutions' padding of `network`, in place; returns it.
+
+        Does not normalise, which takes pictures.
+        """
         gain = SCALE_KEEPING_GAIN[self.pooling] if self.gain is None else self.gain
+        first = next((part for part in network.modules() if isinstance(part, nn.Conv2d)), None)
         for parent in list(network.modules()):
             for name, child in parent.named_children():
                 if isinstance(child, nn.MaxPool2d) and (self.pooling != "max" or gain != 1.0):
                     setattr(parent, name, Pool(child, self.pooling, gain))
-                elif isinstance(child, nn.Conv2d) and self.padding != "zeros" and any(_amounts(child)):
-                    setattr(parent, name, PaddedConv(child, self.padding))
+                elif isinstance(child, nn.Conv2d) and any(_amounts(child)):
+                    mode = self._padding(child is first)
+                    if mode != "zeros":
+                        setattr(parent, name, PaddedConv(child, mode))
         return network
+
+    def _padding(self, first: bool) -> Border:
+        """That of the first convolution, or of another."""
+        if self.padding == "replicate-first":
+            return "replicate" if first else "zeros"
+        return self.padding
 
 
 UNCHANGED = Variant()
@@ -107,7 +125,7 @@ class PaddedConv(nn.Module):
     Reflection needs more pixels than it adds; where a feature map is too small for it, its border is repeated instead.
     """
 
-    def __init__(self, original: nn.Conv2d, padding: Padding) -> None:
+    def __init__(self, original: nn.Conv2d, padding: Border) -> None:
         super().__init__()
         self.original = original
         self.mode = padding

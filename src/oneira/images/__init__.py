@@ -16,10 +16,11 @@ from oneira.images.colour import (
 )
 from oneira.images.drawings import night_wind, rose_window
 from oneira.images.embedding import read_recipe, sidecar_of
+from oneira.images.histogram import match_histogram
 from oneira.images.notices import ImageWarning
 from oneira.images.picture import MAX_PIXELS, Picture, load
 from oneira.images.recipe import InputFile, Recipe, check_inputs, current_versions
-from oneira.images.resizing import fit, resize
+from oneira.images.resizing import fit, fit_area, resize
 from oneira.images.samples import SAMPLES, sample
 from oneira.images.saving import check_output, encode, save
 
@@ -35,9 +36,11 @@ __all__ = [
     "current_versions",
     "encode",
     "fit",
+    "fit_area",
     "lab_to_rgb",
     "linear_to_srgb",
     "load",
+    "match_histogram",
     "match_mean_covariance",
     "night_wind",
     "read_recipe",

@@ -18,9 +18,13 @@ Noise = Literal["white", "pink"]
 
 
 class Surface(ABC):
-    """Parameters that are a picture, at one size."""
+    """Parameters that are a picture, at one size.
+
+    `pixelwise`: whether they are laid out as the picture is, so that what an optimiser knows of them can be resized.
+    """
 
     parameters: list[Tensor]
+    pixelwise: bool = False
 
     @abstractmethod
     def image(self) -> Tensor:
@@ -54,8 +58,7 @@ def pink_noise(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """Noise whose amplitude falls as 1/frequency, as natural pictures' does; mean 0, deviation 1 per channel."""
     height, width = shape[-2:]
     spectrum = torch.fft.rfft2(torch.randn(shape, generator=generator))
-    frequency = spatial_frequencies(height, width)
-    noise = torch.fft.irfft2(spectrum / frequency.clamp(min=1 / max(height, width)), s=(height, width))
+    noise = torch.fft.irfft2(spectrum / nonzero_frequencies(height, width), s=(height, width))
     noise = noise - noise.mean((-2, -1), keepdim=True)
     pink: Tensor = noise / noise.std((-2, -1), keepdim=True, unbiased=False).clamp(min=1e-12)
     return pink
@@ -66,6 +69,11 @@ def spatial_frequencies(height: int, width: int) -> Tensor:
     return torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None, :])
 
 
+def nonzero_frequencies(height: int, width: int) -> Tensor:
+    """(h, w // 2 + 1): as `spatial_frequencies`, but that a picture's mean counts as its lowest frequency."""
+    return spatial_frequencies(height, width).clamp(min=1 / max(height, width))
+
+
 @dataclass(frozen=True, eq=False)
 class Pixels(Canvas):
     """The picture itself, value by value.
@@ -73,7 +81,8 @@ class Pixels(Canvas):
     `start` (1, 3, h, w) gives the proportions, and the beginning unless `noise` is named; `spread` is the noise's
     standard deviation around mid-grey. Values stay in [0, 1] where `clamp` is set and the optimiser allows it.
     `smoothing`: deviation of a Gaussian that the start goes through before it is made smaller by about 0.7, in pixels,
-    once for each such step (Hvass-Labs: 0.5).
+    once for each such step (Hvass-Labs: 0.5). `noise_share` in [0, 1] is how much of the beginning is noise, where it
+    is named, and the rest is the start (the "noise ratio" of TensorFlow's ports of Gatys et al.: 0.6).
     """
 
     start: Tensor
@@ -81,10 +90,13 @@ class Pixels(Canvas):
     spread: float = 0.2
     clamp: bool = True
     smoothing: float = 0.0
+    noise_share: float = 1.0
 
     def __post_init__(self) -> None:
         if self.noise is not None:
             one_of("noise", self.noise, get_args(Noise))
+        if not 0 <= self.noise_share <= 1:
+            raise PlanError(f"the share of noise in the beginning lies between 0 and 1, not {self.noise_share}")
         if self.start.ndim != 4 or self.start.shape[1] != 3 or self.start.numel() == 0:
             raise PlanError(f"a canvas starts from an image (1, 3, height, width), not {tuple(self.start.shape)}")
 
@@ -103,12 +115,13 @@ class Pixels(Canvas):
         return fit(self.start.shape[2], self.start.shape[3], long_side)
 
     def begin(self, size: Size, generator: torch.Generator, device: torch.device) -> "PixelSurface":
-        """The start, resized, or noise."""
+        """The start, resized, or noise, or a mixture."""
         base = self.base(size, device)
         values = base
         if self.noise is not None:
             drawn = _noise(self.noise, tuple(base.shape), generator).to(device)
-            values = (0.5 + self.spread * drawn).clamp(0, 1)
+            # lerp, because it gives either end exactly.
+            values = torch.lerp(base, 0.5 + self.spread * drawn, self.noise_share).clamp(0, 1)
         return PixelSurface(self, base, values)
 
     def base(self, size: Size, device: torch.device) -> Tensor:
@@ -131,6 +144,8 @@ def _noise(kind: Noise, shape: tuple[int, ...], generator: torch.Generator) -> T
 
 class PixelSurface(Surface):
     """Pixels at one size, and beside them `base`, the start at this size."""
+
+    pixelwise = True
 
     def __init__(self, canvas: Pixels, base: Tensor, values: Tensor) -> None:
         self.canvas = canvas

@@ -55,6 +55,7 @@ class ConfinedSurface(Surface):
         self.canvas = canvas
         self.inner = inner
         self.parameters = inner.parameters
+        self.pixelwise = inner.pixelwise
         self._base = resize(canvas.picture.to(inner.parameters[0].device), size)
         self._mask = resize(canvas.mask.to(self._base), size)
 

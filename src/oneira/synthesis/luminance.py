@@ -48,6 +48,7 @@ class LuminanceSurface(Surface):
         self.canvas = canvas
         self.inner = inner
         self.parameters = inner.parameters
+        self.pixelwise = inner.pixelwise
         self._base = resize(canvas.picture.to(inner.parameters[0].device), size)
         # The luma of the three primaries: what each channel weighs. Computed once, as in every step it would make an
         # accelerator wait for the numbers.

@@ -26,6 +26,8 @@ class Plan:
     `averaging` in [0, 1): the decay of an exponential average of the iterates, which then is the result (0: the last
     iterate is). `shaping` is what gradients go through, one after the other; `tiling` cuts the picture into pieces of
     which each has a gradient of its own. `variant`: how networks are run, see `oneira.features.Variant`.
+    `keep_momentum`: each size begins with the optimiser's moments at the end of the one before, resized; L-BFGS,
+    canvases that are no pixels, and legs of a journey begin anew all the same.
     """
 
     canvas: Canvas
@@ -37,6 +39,7 @@ class Plan:
     tiling: Tiling | None = None
     averaging: float = 0.0
     variant: Variant = Variant()
+    keep_momentum: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.averaging < 1:

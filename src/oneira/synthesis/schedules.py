@@ -97,8 +97,8 @@ def octaves(
     if (smallest is None) == (count is None):
         raise PlanError("name either the smallest size or how many octaves there are")
     sizes = [largest]
-    while len(sizes) < count if count is not None else sizes[0] / ratio >= (smallest or 1) * (1 - 1e-6):
-        # From the unrounded size, so that rounding does not add up.
+    # From the unrounded size, so that rounding does not add up: the root of 2, four times from 512, is 128.
+    while len(sizes) < count if count is not None else largest / ratio ** len(sizes) >= (smallest or 1) * (1 - 1e-6):
         sizes.insert(0, max(1, round(largest / ratio ** len(sizes))))
         if sizes[0] == 1 and count is None:
             break
