@@ -1,5 +1,8 @@
 """Laws of terms: what they measure, how they add up, where they act."""
 
+import math
+from typing import get_args
+
 import pytest
 import torch
 from networks import TINY, tiny_network
@@ -18,12 +21,16 @@ from oneira.objectives import (
     Content,
     Direction,
     Dream,
+    Logarithm,
     Masked,
     Neuron,
+    Relative,
     Style,
     TotalVariation,
     View,
 )
+from oneira.objectives.restraint import VariationForm
+from oneira.objectives.style import StyleNormalization
 from oneira.synthesis.augmentation import Pad
 
 LAYERS = (f"{TINY}:relu1", f"{TINY}:relu3")
@@ -56,6 +63,7 @@ def features_of(image, layer):
 def test_a_picture_has_its_own_content_and_style(image, encoder):
     for normalization in ("average", "relative", "gatys"):
         assert loss_of(Content(image, LAYERS, normalization), image, encoder) == 0
+    for normalization in get_args(StyleNormalization):
         style = loss_of(Style(image, LAYERS, "gram", normalization), image, encoder)
         assert style.item() == pytest.approx(0, abs=1e-8)
 
@@ -90,6 +98,29 @@ def test_relative_losses_do_not_change_when_a_layer_is_louder(image, encoder):
         lambda name: Style(theirs, f"{name}:relu3", ("gram", "moments"), "relative"),
     ):
         assert_close(loss_of(make("loud"), image, encoder), loss_of(make(TINY), image, encoder), rtol=1e-3, atol=1e-6)
+
+
+def test_a_relative_term_is_in_units_of_what_it_comes_to_for_its_picture(image, other, encoder):
+    mask = torch.zeros(1, 1, *SIZE)
+    mask[..., :7] = 1
+    # A sum has parts that see the picture in different ways; a mask confines both sides.
+    for term in (
+        Dream(LAYERS, "norm"),
+        2 * Dream(LAYERS) + 0.5 * TotalVariation(),
+        Masked(mask, Content(image, LAYERS)),
+    ):
+        there = loss_of(term, resize(other, SIZE), encoder)
+        assert_close(loss_of(Relative(other, term), image, encoder), loss_of(term, image, encoder) / there.abs())
+
+
+def test_a_logarithm_is_of_whatever_the_term_inside_comes_to_and_sees(image, other, encoder):
+    mask = torch.zeros(1, 1, *SIZE)
+    mask[..., :7] = 1
+    term = 2 * Style(other, LAYERS) + Masked(mask, Content(torch.rand_like(image), LAYERS))
+    assert_close(loss_of(Logarithm(term), image, encoder), loss_of(term, image, encoder).log())
+    # Aligned as the term inside is, it sees the picture before that is blackened.
+    losses = BoundObjective(Logarithm(Content(image, LAYERS)), encoder, SIZE)(image, torch.zeros_like)
+    assert losses.by_term["content"].item() == pytest.approx(math.log(1e-10))
 
 
 def test_statistics_add_up(image, other, encoder):
@@ -193,14 +224,26 @@ def test_the_gradient_reaches_the_picture_as_float64_finite_differences_say(imag
     assert slope.item() == pytest.approx((gradient * direction).sum().item(), rel=2e-2, abs=1e-5)
 
 
-def test_total_variation_of_beta_2_is_mahendrans_and_of_l1_is_neural_styles(image, encoder):
+def test_total_variation_of_beta_2_is_mahendrans_and_of_l1_is_the_mean_of_differences(image, encoder):
     x = image[0]
     padded = torch.nn.functional.pad(image, (0, 1, 0, 1), mode="replicate")[0]
     right, down = padded[:, :-1, 1:] - x, padded[:, 1:, :-1] - x
     assert_close(loss_of(TotalVariation(), image, encoder), (right**2 + down**2).mean())
     assert_close(loss_of(TotalVariation(beta=3.0), image, encoder), ((right**2 + down**2) ** 1.5).mean())
     assert_close(loss_of(TotalVariation(form="l1"), image, encoder), (right.abs() + down.abs()).mean())
+    summed = loss_of(TotalVariation(form="l1-sum"), image, encoder)
+    assert_close(summed, (x[:, 1:] - x[:, :-1]).abs().sum() + (x[:, :, 1:] - x[:, :, :-1]).abs().sum())
     assert loss_of(TotalVariation(), torch.full((1, 3, 4, 4), 0.3), encoder) == 0
+
+
+@pytest.mark.parametrize("columns", [(0, 60), (0, 30), (59, 60)])
+def test_on_a_slope_squares_are_the_slopes_own_through_any_mask(columns, encoder):
+    across, down = torch.linspace(0, 1, 60), torch.linspace(0, 1, 40).unsqueeze(1)
+    slope = (across / 3 + down / 2).expand(1, 3, 40, 60)
+    mask = torch.zeros(1, 1, 40, 60)
+    mask[..., slice(*columns)] = 1
+    loss = loss_of(Masked(mask, TotalVariation(form="squares")), slope, encoder)
+    assert_close(loss, torch.tensor((1 / 59 / 3) ** 2 + (1 / 39 / 2) ** 2), rtol=1e-3, atol=0)
 
 
 def test_total_variation_of_nine_points_is_style_transfer_pytorchs(image, encoder):
@@ -225,8 +268,8 @@ def test_on_a_slope_nine_points_are_as_two(dy, dx, encoder):
 
 def test_the_gradient_of_total_variation_equals_finite_differences(encoder):
     picture = torch.rand(1, 3, 4, 5, dtype=torch.float64, requires_grad=True)
-    forms = (TotalVariation(beta=1.5), TotalVariation(form="l1"), TotalVariation(form="nine-point"))
-    for term in (TotalVariation(), *forms):
+    forms = [TotalVariation(form=form) for form in get_args(VariationForm)]
+    for term in (TotalVariation(beta=1.5), *forms):
         bound = term.bind(encoder, (4, 5))
         assert torch.autograd.gradcheck(lambda x, b=bound: b.evaluate(View(x, {})), (picture,), atol=1e-4)
         # A white mask leads another way to the same.
@@ -237,8 +280,10 @@ def test_the_gradient_of_total_variation_equals_finite_differences(encoder):
 def test_restraints_are_finite_on_one_colour_and_on_one_pixel(encoder):
     for shape in ((1, 3, 4, 4), (1, 3, 1, 1), (1, 3, 1, 9)):
         picture = torch.full(shape, 0.5, requires_grad=True)
-        variations = TotalVariation() + TotalVariation(beta=1.0) + TotalVariation(form="nine-point")
-        loss = loss_of(variations + AlphaNorm(), picture, encoder)
+        variations = TotalVariation(beta=1.0) + AlphaNorm()
+        for form in get_args(VariationForm):
+            variations += TotalVariation(form=form)
+        loss = loss_of(variations, picture, encoder)
         loss.backward()
         assert loss.isfinite()
         assert picture.grad.isfinite().all()
@@ -257,6 +302,10 @@ def test_the_alpha_norm_is_the_mean_power(image, encoder):
         lambda other, image: Dream(LAYERS),
         lambda other, image: TotalVariation(),
         lambda other, image: TotalVariation(form="nine-point"),
+        lambda other, image: TotalVariation(form="squares"),
+        lambda other, image: TotalVariation(form="l1-sum"),
+        lambda other, image: Style(other, LAYERS, "gram", "sums"),
+        lambda other, image: Logarithm(Style(other, LAYERS)),
     ],
 )
 def test_a_mask_confines_a_term_to_its_region(term, image, other, encoder):
@@ -281,8 +330,9 @@ def test_a_masked_term_does_not_depend_on_the_masks_area_where_the_picture_repea
     narrow, wide = torch.zeros(1, 1, 32, 64), torch.zeros(1, 1, 32, 64)
     narrow[..., 8:24, 16:32] = 1
     wide[..., 8:24, 16:48] = 1
-    losses = [loss_of(Masked(mask, Dream(LAYERS[1])), picture, encoder) for mask in (narrow, wide)]
-    assert_close(losses[0], losses[1])
+    for term in (Dream(LAYERS[1]), *(TotalVariation(form=form) for form in get_args(VariationForm))):
+        losses = [loss_of(Masked(mask, term), picture, encoder) for mask in (narrow, wide)]
+        assert_close(losses[0], losses[1])
 
 
 def test_aligned_terms_see_the_picture_before_it_is_moved(image, other, encoder):
@@ -301,7 +351,9 @@ def test_aligned_terms_see_the_picture_before_it_is_moved(image, other, encoder)
 
 def test_a_batch_is_a_sum_over_its_pictures(image, encoder):
     flipped = image.flip(3)
-    for term in (Dream(LAYERS), Style(image, LAYERS), TotalVariation(), Channel(LAYERS[1], 0)):
+    variations = [TotalVariation(form=form) for form in get_args(VariationForm)]
+    logarithm = Logarithm(Style(torch.rand_like(image), LAYERS) + TotalVariation())
+    for term in (Dream(LAYERS), Style(image, LAYERS), Channel(LAYERS[1], 0), *variations, logarithm):
         together = loss_of(term, torch.cat([image, flipped]), encoder)
         assert_close(together, loss_of(term, image, encoder) + loss_of(term, flipped, encoder))
 
@@ -390,8 +442,9 @@ def test_a_silent_layer_has_a_finite_relative_style(encoder):
 
 
 def test_declarations_that_contradict_themselves_are_refused(image):
-    with pytest.raises(PlanError, match="Gram"):
-        Style(image, LAYERS, ("gram", "moments"), "gatys")
+    for normalization in ("elements", "gatys", "sums"):
+        with pytest.raises(PlanError, match=f"'{normalization}' belongs to Gram matrices, not to gram, moments; take"):
+            Style(image, LAYERS, ("gram", "moments"), normalization)
     with pytest.raises(PlanError, match="one weight per layer"):
         Style(image, LAYERS, weights=(1.0,))
     with pytest.raises(PlanError, match="one weight per layer: 2 here, not 1"):

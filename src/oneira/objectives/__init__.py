@@ -1,19 +1,23 @@
 """Terms: what to minimise. They add (`+`, `-`), scale (`*`) and can be confined to a region (`Masked`)."""
 
 from oneira.objectives.activity import Channel, Dream, Neuron
+from oneira.objectives.artwork import Artwork, StyleSource
 from oneira.objectives.channels import ChannelChoice
 from oneira.objectives.classes import ClassLogit, SeenClass, seen_classes
 from oneira.objectives.content import Content
 from oneira.objectives.direction import Direction, parse_direction
 from oneira.objectives.guidance import Guided
+from oneira.objectives.logarithm import Logarithm
 from oneira.objectives.relative import Relative
 from oneira.objectives.restraint import AlphaNorm, TotalVariation
+from oneira.objectives.saved_style import SavedStyle, read_style
 from oneira.objectives.style import GATYS_STYLE_LAYERS, Style
 from oneira.objectives.term import BoundObjective, BoundTerm, Losses, Masked, Sum, Term, View
 
 __all__ = [
     "GATYS_STYLE_LAYERS",
     "AlphaNorm",
+    "Artwork",
     "BoundObjective",
     "BoundTerm",
     "Channel",
@@ -23,16 +27,20 @@ __all__ = [
     "Direction",
     "Dream",
     "Guided",
+    "Logarithm",
     "Losses",
     "Masked",
     "Neuron",
     "Relative",
+    "SavedStyle",
     "SeenClass",
     "Style",
+    "StyleSource",
     "Sum",
     "Term",
     "TotalVariation",
     "View",
     "parse_direction",
+    "read_style",
     "seen_classes",
 ]

@@ -11,17 +11,32 @@ MOST_LEVELS = 2**16  # of a channel that are kept: a quarter of a megabyte; pict
 LARGEST_RUN = 2**22  # activations that are sorted at a time; their order takes twice to four times their own memory
 
 
-def quantiles(features: Tensor, most: int = MOST_LEVELS, largest: int = LARGEST_RUN) -> Tensor:
+def quantiles(
+    features: Tensor, weights: Tensor | None = None, *, most: int = MOST_LEVELS, largest: int = LARGEST_RUN
+) -> Tensor:
     """Activations (b, c, h, w) -> every channel's quantiles (b, c, levels), rising, at least float32.
 
-    Of k levels, the i-th is at (i + 1/2) / k. There is one for every position, at most `most`.
+    Of k levels, the i-th is at (i + 1/2) / k. There is one for every position that counts, at most `most`. `weights`
+    are (1, 1, h, w), at least 0 and not all 0, or None.
     """
     rows = features.flatten(2).flatten(0, 1)
     rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
+    if weights is not None:
+        counting = weights.flatten() > 0
+        rows, weights = rows[:, counting], weights.flatten()[counting]
     positions = rows.shape[1]
-    places = _level_places(min(positions, most), positions, rows.device)
-    found = [_between(some.sort(1).values, places) for some in rows.split(max(1, largest // positions))]
+    levels = min(positions, most)
+    places = _level_places(levels, positions, rows.device)
+    found = [
+        _between(some.sort(1).values, places) if weights is None else _weighted_levels(some, weights, levels)
+        for some in rows.split(max(1, largest // positions))
+    ]
     return torch.cat(found).view(*features.shape[:2], -1)
+
+
+def resampled(known: Tensor, levels: int) -> Tensor:
+    """Quantiles (..., k) -> (..., levels)."""
+    return _between(known, _level_places(levels, known.shape[-1], known.device))
 
 
 def average_quantiles(pictures: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
@@ -30,10 +45,7 @@ def average_quantiles(pictures: Sequence[Tensor], shares: Sequence[float]) -> Te
     Averaged level by level: the histogram whose squared distances to theirs add up, by share, to the least.
     """
     levels = max(picture.shape[2] for picture in pictures)
-    first, *others = (
-        share * _between(picture, _level_places(levels, picture.shape[2], picture.device))
-        for picture, share in zip(pictures, shares, strict=True)
-    )
+    first, *others = (share * resampled(picture, levels) for picture, share in zip(pictures, shares, strict=True))
     return sum(others, first)
 
 
@@ -47,8 +59,7 @@ def histogram_distance(features: Tensor, target: Tensor, weights: Tensor | None 
     which makes this the squared Wasserstein distance of the channel's two distributions.
     """
     difference = features - matched(features, target, weights)
-    total = sum_of_squares(difference) if weights is None else (difference.square() * weights).sum()
-    return total / features[0].numel()
+    return sum_of_squares(difference, weights) / features[0].numel()
 
 
 @torch.no_grad()
@@ -84,6 +95,19 @@ def _weighted_places(weights: Tensor, known: int) -> Tensor:
     wide = weights.double()
     below = wide.cumsum(1) - wide / 2
     return below * (known / wide.sum(1, keepdim=True).clamp(min=1e-12)) - 0.5
+
+
+def _weighted_levels(rows: Tensor, weights: Tensor, levels: int) -> Tensor:
+    """Rows (n, positions) and what each position weighs -> (n, levels): their quantiles."""
+    order = rows.argsort(dim=1, stable=True)
+    below = _weighted_places(weights[order], rows.shape[1])  # where each value lies in a list of equally heavy ones
+    wanted = _level_places(levels, rows.shape[1], rows.device).expand(len(rows), -1).contiguous()
+    above = torch.searchsorted(below, wanted).clamp(1 if rows.shape[1] > 1 else 0, rows.shape[1] - 1)
+    under = (above - 1).clamp(min=0)
+    low, high = below.gather(1, under), below.gather(1, above)
+    share = ((wanted - low) / (high - low).clamp(min=1e-12)).clamp(0, 1)
+    values = rows.gather(1, order)
+    return torch.lerp(values.gather(1, under), values.gather(1, above), share.to(rows.dtype))
 
 
 def _between(rows: Tensor, places: Tensor) -> Tensor:

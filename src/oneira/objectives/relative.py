@@ -7,12 +7,12 @@ from torch import Tensor
 
 from oneira.features.encoder import Encoder
 from oneira.images import resize
-from oneira.objectives.term import BoundObjective, BoundTerm, Size, Term
+from oneira.objectives.term import BoundTerm, Size, Term, View
 
 
 @dataclass(frozen=True, eq=False)
 class Relative(Term):
-    """`term`'s loss over the absolute value of its loss for `image` (1, 3, h, w), resized to the canvas.
+    """`term`'s loss over the absolute value of its loss, or of `by`'s, for `image` (1, 3, h, w) at the canvas's size.
 
     The activity of a layer begins at -1 in every network, where the bare one is about 0.5 in `pocket` and hundreds in
     others. Near the relative losses of content and manner, whose targets are measured in the same way.
@@ -20,6 +20,7 @@ class Relative(Term):
 
     image: Tensor
     term: Term
+    by: Term | None = None
 
     @property
     def name(self) -> str:
@@ -29,8 +30,9 @@ class Relative(Term):
     def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
         """The term inside, and what it comes to for the picture at `size`."""
         inner = self.term.bind(encoder, size)
+        measured = inner if self.by is None else self.by.bind(encoder, size)
         picture = resize(self.image, size).to(encoder.device)
         with torch.no_grad():
-            seen = BoundObjective(self.term, encoder, size)(picture).total
+            seen = measured.evaluate(View(picture, encoder(picture, measured.layers) if measured.layers else {}))
         unit = max(abs(float(seen)), 1e-12)
         return replace(inner, evaluate=lambda view: inner.evaluate(view) / unit)

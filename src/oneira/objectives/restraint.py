@@ -11,7 +11,7 @@ from oneira.errors import PlanError, one_of
 from oneira.features.encoder import Encoder
 from oneira.objectives.term import BoundTerm, Size, Term, View
 
-VariationForm = Literal["beta", "l1", "nine-point"]
+VariationForm = Literal["beta", "l1", "l1-sum", "nine-point", "squares"]
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,15 @@ class TotalVariation(Term):
     """How much neighbouring pixels differ.
 
     `beta`: the mean of (dx^2 + dy^2)^(beta/2) (Mahendran and Vedaldi 2015, their V^beta, averaged over pixels and
-    channels where they sum), beta 2 being the squares; `l1`: the mean of |dx| + |dy| (neural-style-pt's);
-    `nine-point`: 2/3 of the mean square of differences to the right and below, and 1/6 of that of both diagonal ones
-    (style-transfer-pytorch's), which holds slanted edges no less than upright ones. On a linear slope it is the same as
-    beta 2. Beyond the border the picture repeats its last pixels.
+    channels where they sum), beta 2 being the squares; `l1`: the mean of |dx| + |dy|; `l1-sum`: their sum over pixels
+    and channels (neural-style-pt's and Hvass-Labs'), which grows with the picture; through a mask it is what it would
+    be if all of the picture were as the region is. `squares`: the mean of dx^2 and that of dy^2, each over as many
+    differences as there are (anishathalye's), added up. `nine-point`: 2/3 of the mean square of differences to the
+    right and below, and 1/6 of that of both diagonal ones (style-transfer-pytorch's), which holds slanted edges no less
+    than upright ones. On a linear slope it is the same as beta 2 and `squares`.
+
+    Values are 0 to 1: of a picture of 0 to 255, forms of |dx| are 255 times, forms of squares 255^2 times as much.
+    Beyond the border the picture repeats its last pixels.
 
     Raises PlanError for an unknown form, and for a beta that the form has no use for.
     """
@@ -52,14 +57,23 @@ class TotalVariation(Term):
         if self.form == "nine-point":
             straight = torch.addcmul(right.square(), down, down)
             return view.mean(straight) * 2 / 3 + view.mean(_diagonal_squares(view.image)) / 6
+        if self.form == "squares":
+            return _mean_square(view, right[..., :-1]) + _mean_square(view, down[..., :-1, :])
         if self.form == "l1":
             variation = right.abs() + down.abs()
+        elif self.form == "l1-sum":
+            variation = (right.abs() + down.abs()) * view.image[0].numel()
         elif self.beta == 2:
             variation = torch.addcmul(right.square(), down, down)
         else:
             # A root's gradient is infinite where the picture is flat.
             variation = (torch.addcmul(right.square(), down, down) + 1e-8) ** (self.beta / 2)
         return view.mean(variation)
+
+
+def _mean_square(view: View, differences: Tensor) -> Tensor:
+    """(b, c, h, w), on any grid -> a scalar; 0 where there are none, as across a picture of one column."""
+    return view.mean(differences.square()) if differences.numel() else differences.sum()
 
 
 def _diagonal_squares(image: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Taking on the manner of a picture: statistics of its layers (Gatys et al. 2015, 2016)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal, get_args
 
 import torch
@@ -11,51 +12,52 @@ from oneira.errors import PlanError, one_of
 from oneira.features.address import Address
 from oneira.features.encoder import Encoder
 from oneira.features.registry import resolve
-from oneira.images import resize
-from oneira.objectives.histogram import average_quantiles, histogram_distance, quantiles
+from oneira.objectives.artwork import StyleSource, StyleTarget, sources_of
+from oneira.objectives.histogram import histogram_distance
 from oneira.objectives.shares import layer_shares, picture_shares
-from oneira.objectives.statistics import DISTANCES, Statistics, Summary, average, summarise
+from oneira.objectives.statistics import DISTANCES, Statistics, Summary, summarise
 from oneira.objectives.term import BoundTerm, Size, Term, View, names_of
 
 GATYS_STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-StyleNormalization = Literal["average", "gatys", "relative"]
+StyleNormalization = Literal["average", "elements", "gatys", "relative", "sums"]
 
 
-@dataclass(frozen=True, eq=False)
-class _Target:
-    """What one layer's statistics should become; `positions` of the pictures, on average."""
+@dataclass(frozen=True)
+class Counts:
+    """Channels of a layer, and the positions that the canvas (`here`) and the pictures (`there`) have in it."""
 
-    summary: Summary
-    quantiles: Tensor | None  # (1, c, levels), where histograms are compared
-    positions: float
+    channels: int
+    here: int
+    there: float
 
-    @classmethod
-    def average(cls, targets: Sequence["_Target"], shares: Sequence[float]) -> "_Target":
-        known = [target.quantiles for target in targets if target.quantiles is not None]
-        return cls(
-            average([target.summary for target in targets], shares),
-            average_quantiles(known, shares) if known else None,
-            sum(share * target.positions for share, target in zip(shares, targets, strict=True)),
-        )
 
-    def size(self, statistic: str) -> float:
-        """What makes a distance relative; never 0."""
-        if statistic == "histogram" and self.quantiles is not None:
-            return max(float(self.quantiles.square().mean()), 1e-12)
-        return max(float(DISTANCES[statistic].size(self.summary)), 1e-12)
+# Gram matrices as others scale them, before they take the mean squared difference: what multiplies our matrices, which
+# are averaged over positions, of the canvas and of the pictures.
+GRAM_FACTORS: Mapping[str, Callable[[Counts], tuple[float, float]]] = MappingProxyType(
+    {
+        "elements": lambda of: (1 / of.channels, 1 / of.channels),
+        "gatys": lambda of: (1 / 2, of.there / (2 * of.here)),
+        "sums": lambda of: (of.here, of.there),
+    }
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Style(Term):
     """The distance between the layers' statistics and those of `image`, over layers with `weights`.
 
-    `image`: one picture (1, 3, h, w), or several of any sizes.
+    `image`: one picture (1, 3, h, w) or several of any sizes; parts of pictures (`Artwork`) and styles kept in files
+    (`SavedStyle`) among them.
     `statistics`: one or several of `gram`, `moments` (means and deviations), `wasserstein` (of Gaussians), `histogram`
     (each channel's own, Risser et al. 2017), added up.
     `normalization` of the distance: `average`, the mean squared difference of averaged statistics, the same at any
-    size; `gatys` (Gram only), their E_l = sum (G - A)^2 / (4 N^2 M^2), G and A summed over the M positions of each
-    picture, so that it compares pictures of one size; `relative`, over the target's own size, which means the same in
-    every layer of every network. Weights default to equal shares that add up to 1.
+    size; `relative`, over the target's own size, which means the same in every layer of every network. Of Gram matrices
+    only: `elements`, the mean squared difference of matrices that are averaged over channels and positions
+    (neural-style-pt, anishathalye), the same at any size; `gatys`, their E_l = sum (G - A)^2 / (4 N^2 M^2), G and A
+    summed over the M positions of each picture; `sums`, the mean squared difference of those same sums (Hvass-Labs).
+    The last two take a difference of sizes for one of styles, so that they compare pictures of one size.
+    With `gatys` and `relative` goes a Content of the same normalization; with all others, one of `average`.
+    Weights default to equal shares that add up to 1.
 
     Each picture is resized, in its own proportions, to the canvas's area times `scale`^2: larger brings larger strokes.
 
@@ -66,7 +68,7 @@ class Style(Term):
     Raises PlanError for names that are not there, and for weights and shares that do not go with layers and pictures.
     """
 
-    image: Tensor | Sequence[Tensor]
+    image: Tensor | StyleSource | Sequence[Tensor | StyleSource]
     layers: str | Sequence[str] = GATYS_STYLE_LAYERS
     statistics: Statistics | Sequence[Statistics] = "gram"
     normalization: StyleNormalization = "average"
@@ -79,10 +81,13 @@ class Style(Term):
         one_of("normalization", self.normalization, get_args(StyleNormalization))
         for name in statistics:
             one_of("statistic", name, get_args(Statistics))
-        if self.normalization == "gatys" and statistics != ("gram",):
-            raise PlanError(f"Gatys' normalization belongs to Gram matrices, not to {', '.join(statistics)}")
+        if self.normalization in GRAM_FACTORS and statistics != ("gram",):
+            raise PlanError(
+                f"the normalization {self.normalization!r} belongs to Gram matrices, not to {', '.join(statistics)}; "
+                "take the statistic 'gram' alone, or the normalization 'average' or 'relative'"
+            )
         layer_shares(self.weights, names_of(self.layers))
-        picture_shares(self.shares, len(self._pictures()))
+        picture_shares(self.shares, len(sources_of(self.image)))
 
     def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
         """Targets: the statistics of the pictures at the canvas's area."""
@@ -106,52 +111,34 @@ class Style(Term):
 
         return BoundTerm(self.name, evaluate, frozenset(addresses))
 
-    def _pictures(self) -> tuple[Tensor, ...]:
-        pictures = (self.image,) if isinstance(self.image, Tensor) else tuple(self.image)
-        if not pictures:
-            raise PlanError("no style picture is given; give at least one")
-        for picture in pictures:
-            if picture.ndim != 4 or picture.shape[1] != 3:
-                raise PlanError(f"a style picture is (1, 3, height, width), not {tuple(picture.shape)}")
-        return pictures
-
-    def _targets(self, encoder: Encoder, addresses: Sequence[Address], size: Size) -> dict[Address, _Target]:
-        pictures, shares = self._pictures(), picture_shares(self.shares, len(self._pictures()))
+    def _targets(self, encoder: Encoder, addresses: Sequence[Address], size: Size) -> dict[Address, StyleTarget]:
+        sources = sources_of(self.image)
         # What has no share is not looked at. One picture after the other: activations are large, statistics are not.
-        counted = [(picture, share) for picture, share in zip(pictures, shares, strict=True) if share > 0]
-        seen = [self._look(encoder, picture, addresses, size) for picture, _ in counted]
+        counted = [each for each in zip(sources, picture_shares(self.shares, len(sources)), strict=True) if each[1] > 0]
+        area = size[0] * size[1] * self.scale**2
+        statistics = names_of(self.statistics)
+        seen = [source.look(encoder, addresses, area, statistics) for source, _ in counted]
         return {
-            address: _Target.average([look[address] for look in seen], [share for _, share in counted])
+            address: StyleTarget.average([look[address] for look in seen], [share for _, share in counted])
             for address in addresses
         }
-
-    def _look(
-        self, encoder: Encoder, picture: Tensor, addresses: Sequence[Address], size: Size
-    ) -> dict[Address, _Target]:
-        seen = encoder(resize(picture, _size(picture, size, self.scale)).to(encoder.device), addresses)
-        targets = {}
-        for address in addresses:
-            features = self._precise(seen[address])
-            if features.ndim != 4:
-                raise PlanError(f"{address} has no positions; style needs a layer that has")
-            sorted_values = quantiles(features) if "histogram" in names_of(self.statistics) else None
-            targets[address] = _Target(summarise(features), sorted_values, features.shape[2:].numel())
-        return targets
 
     def _precise(self, features: Tensor) -> Tensor:
         # A root of covariances magnifies what bfloat16 rounds away; Gram matrices and moments do not.
         return features.float() if "wasserstein" in names_of(self.statistics) else features
 
-    def _sizes(self, target: _Target) -> list[float]:
+    def _sizes(self, target: StyleTarget) -> list[float]:
         """What each statistic's distance is divided by; read once, so that no step has to."""
         if self.normalization != "relative":
             return [1.0] * len(names_of(self.statistics))
         return [target.size(name) for name in names_of(self.statistics)]
 
-    def _distances(self, features: Tensor, weights: Tensor | None, target: _Target) -> list[Tensor]:
+    def _distances(self, features: Tensor, weights: Tensor | None, target: StyleTarget) -> list[Tensor]:
         summary = summarise(features, weights)
-        if self.normalization == "gatys":
-            return [_gatys(summary, target, features.shape[2:].numel())]
+        if self.normalization in GRAM_FACTORS:
+            counts = Counts(features.shape[1], features.shape[2:].numel(), target.positions)
+            here, there = GRAM_FACTORS[self.normalization](counts)
+            return [DISTANCES["gram"].between(_scaled(summary, here), _scaled(target.summary, there))]
         return [
             histogram_distance(features, target.quantiles, weights)
             if name == "histogram" and target.quantiles is not None
@@ -160,13 +147,5 @@ class Style(Term):
         ]
 
 
-def _size(picture: Tensor, canvas: Size, scale: float) -> Size:
-    height, width = picture.shape[2:]
-    factor = scale * (canvas[0] * canvas[1] / (height * width)) ** 0.5
-    return max(1, round(height * factor)), max(1, round(width * factor))
-
-
-def _gatys(summary: Summary, target: _Target, positions: int) -> Tensor:
-    difference = summary.second * positions - target.summary.second * target.positions
-    channels = summary.mean.shape[1]
-    return difference.square().sum() / (4 * channels**2 * positions**2)
+def _scaled(summary: Summary, factor: float) -> Summary:
+    return replace(summary, second=summary.second * factor)

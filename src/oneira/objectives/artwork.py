@@ -1,0 +1,115 @@
+"""Where a manner comes from: pictures, or what was kept of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from oneira.errors import PlanError
+from oneira.features.address import Address
+from oneira.features.encoder import Encoder
+from oneira.images import fit, fit_area, resize
+from oneira.objectives.histogram import average_quantiles, quantiles
+from oneira.objectives.statistics import DISTANCES, Summary, average, summarise
+
+
+@dataclass(frozen=True, eq=False)
+class StyleTarget:
+    """What one layer's statistics should become; `positions` of the pictures, on average."""
+
+    summary: Summary
+    quantiles: Tensor | None  # (1, c, levels), where histograms are compared
+    positions: float
+
+    @classmethod
+    def average(cls, targets: Sequence["StyleTarget"], shares: Sequence[float]) -> "StyleTarget":
+        """Of several pictures, by their shares, which add up to 1."""
+        known = [target.quantiles for target in targets if target.quantiles is not None]
+        return cls(
+            average([target.summary for target in targets], shares),
+            average_quantiles(known, shares) if known else None,
+            sum(share * target.positions for share, target in zip(shares, targets, strict=True)),
+        )
+
+    def size(self, statistic: str) -> float:
+        """What makes a distance relative; never 0."""
+        if statistic == "histogram" and self.quantiles is not None:
+            return max(float(self.quantiles.square().mean()), 1e-12)
+        return max(float(DISTANCES[statistic].size(self.summary)), 1e-12)
+
+
+class StyleSource(ABC):
+    """What has a manner."""
+
+    @abstractmethod
+    def look(
+        self, encoder: Encoder, addresses: Sequence[Address], area: float, statistics: Collection[str]
+    ) -> Mapping[Address, StyleTarget]:
+        """The statistics of its layers where it has `area` pixels.
+
+        Raises PlanError for what it does not have.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Artwork(StyleSource):
+    """A picture (1, 3, h, w), or the part of it that `mask` (1, 1, h', w') in [0, 1] marks, in its own proportions.
+
+    `long_side`: its size in pixels, whatever the canvas's (style-transfer-pytorch's `--style-size`); without, it has
+    the canvas's area.
+
+    Raises PlanError for other shapes, and for a mask that is black everywhere.
+    """
+
+    image: Tensor
+    mask: Tensor | None = None
+    long_side: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 4 or self.image.shape[:2] != (1, 3):
+            raise PlanError(f"a style picture is (1, 3, height, width), not {tuple(self.image.shape)}")
+        if self.mask is not None:
+            if self.mask.ndim != 4 or self.mask.shape[:2] != (1, 1):
+                raise PlanError(f"a style picture's mask is (1, 1, height, width), not {tuple(self.mask.shape)}")
+            if not float(self.mask.max()) > 0:
+                raise PlanError("the style picture's mask is black everywhere: white marks what counts")
+        if self.long_side is not None and self.long_side < 1:
+            raise PlanError(f"a style picture's long side has at least 1 pixel, not {self.long_side}")
+
+    def look(
+        self, encoder: Encoder, addresses: Sequence[Address], area: float, statistics: Collection[str]
+    ) -> dict[Address, StyleTarget]:
+        """What the network sees in it."""
+        height, width = self.image.shape[2:]
+        size = fit_area(height, width, area) if self.long_side is None else fit(height, width, self.long_side)
+        seen = encoder(resize(self.image, size).to(encoder.device), addresses)
+        return {address: self._target(seen[address], address, statistics) for address in addresses}
+
+    def _target(self, features: Tensor, address: Address, statistics: Collection[str]) -> StyleTarget:
+        if features.ndim != 4:
+            raise PlanError(f"{address} has no positions; style needs a layer that has")
+        if "wasserstein" in statistics:
+            features = features.float()  # its root of covariances magnifies what bfloat16 rounds away
+        weights = self._weights(features, address)
+        levels = quantiles(features, weights) if "histogram" in statistics else None
+        return StyleTarget(summarise(features, weights), levels, features.shape[2:].numel())
+
+    def _weights(self, features: Tensor, address: Address) -> Tensor | None:
+        """The mask on the grid of `features`, scaled to mean 1 (Gatys et al. 2017, guided Gram matrices)."""
+        if self.mask is None:
+            return None
+        weights = F.interpolate(self.mask.to(features.device), features.shape[2:], mode="area")
+        mean = weights.mean()
+        if not float(mean) > 0:
+            raise PlanError(f"what the style picture's mask marks is too small for {address}; mark more of it")
+        return weights / mean
+
+
+def sources_of(style: Tensor | StyleSource | Sequence[Tensor | StyleSource]) -> tuple[StyleSource, ...]:
+    """One or several, pictures (1, 3, h, w) among them, as sources. Raises PlanError where there is none."""
+    several = (style,) if isinstance(style, Tensor | StyleSource) else tuple(style)
+    if not several:
+        raise PlanError("no style picture is given; give at least one")
+    return tuple(each if isinstance(each, StyleSource) else Artwork(each) for each in several)
