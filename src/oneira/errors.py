@@ -5,6 +5,7 @@ OneiraError
 │   └── RecipeError     the recipe inside a file is absent, damaged or not to be trusted
 ├── AddressError        no such backbone, layer, channel or class
 ├── WeightsError        weights are missing, damaged or do not fit
+├── StyleFileError      a saved style is damaged, or cannot be written
 ├── DataError           training data cannot be read
 ├── PlanError           options that do not go together; nothing has been computed yet
 └── SynthesisError      the optimisation cannot go on
@@ -33,6 +34,10 @@ class AddressError(OneiraError):
 
 class WeightsError(OneiraError):
     """Weights are missing, damaged or do not fit."""
+
+
+class StyleFileError(OneiraError):
+    """A saved style is damaged, or cannot be written."""
 
 
 class DataError(OneiraError):

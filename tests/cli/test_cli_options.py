@@ -3,12 +3,17 @@
 import pytest
 from noise_pictures import noise
 
-from oneira.cli import bench, provenance, train, verbs
-from oneira.cli.bench import BenchOptions
+from oneira.cli import bench, provenance, save_style, train, verbs
+from oneira.cli.bench import BenchOptions, BenchStyleOptions
+from oneira.cli.benchmarks.comparison import Comparison
+from oneira.cli.benchmarks.quality import Quality, Run
+from oneira.cli.display import Display
 from oneira.cli.run_options import RerunOptions, RunOptions
+from oneira.cli.save_style import FIELDS, SaveOptions
 from oneira.cli.train import DECLARED_HERE, TrainOptions
 from oneira.features.training import Phase, TrainingSettings
-from oneira.techniques import TECHNIQUES
+from oneira.techniques import TECHNIQUES, Style
+from oneira.techniques.refusals import option_name
 
 # Words on the command line, and what they mean; one entry for every option there is, none of it a default.
 RUN = {
@@ -16,6 +21,7 @@ RUN = {
     "seed": (["--seed", "7"], 7),
     "device": (["--device", "cpu"], "cpu"),
     "precision": (["--precision", "float32"], "float32"),
+    "max_memory": (["--max-memory", "1.5 GiB"], "1.5 GiB"),
     "weights": (["--weights", "my.pth"], "my.pth"),
     "offline": (["--offline"], True),
     "save_every": (["--save-every", "2.5"], 2.5),
@@ -84,9 +90,13 @@ TECHNIQUE = {
     "style": {
         "size": (["--size", "300"], 300),
         "model": (["--model", "vgg16"], "vgg16"),
+        "blend": (["--blend", "3", "--blend", "1"], (3, 1)),
+        "style_size": (["--style-size", "100"], 100),
+        "strength": (["--strength", "0.5"], 0.5),
         "content_weight": (["--content-weight", "0"], 0),
         "style_weight": (["--style-weight", "2"], 2),
         "content_layer": (["--content-layer", "relu1_1"], ("relu1_1",)),
+        "content_layer_weight": (["--content-layer-weight", "2"], (2,)),
         "style_layer": (["--style-layer", "relu1_1", "--style-layer", "relu3_1"], ("relu1_1", "relu3_1")),
         "style_layer_weight": (
             [word for weight in "54321" for word in ("--style-layer-weight", weight)],
@@ -94,16 +104,25 @@ TECHNIQUE = {
         ),
         "statistics": (["--statistics", "wasserstein"], ("wasserstein",)),
         "normalization": (["--normalization", "average"], "average"),
+        "balance": (["--balance", "logarithms"], "logarithms"),
         "style_scale": (["--style-scale", "2"], 2),
         "smoothness": (["--smoothness", "0"], 0),
+        "variation": (["--variation", "nine-point"], "nine-point"),
         "pooling": (["--pooling", "l2"], "l2"),
         "pooling_gain": (["--pooling-gain", "1.25"], 1.25),
         "dream": (["--dream", "relu1_1", "--dream", "relu2_1"], ("relu1_1", "relu2_1")),
         "dream_weight": (["--dream-weight", "2"], 2),
-        "padding": (["--padding", "reflect"], "reflect"),
+        "padding": (["--padding", "replicate-first"], "replicate-first"),
+        "normalised": (["--normalised"], True),
         "optimiser": (["--optimiser", "rmsprop"], "rmsprop"),
         "rate": (["--rate", "0.5"], 0.5),
+        "history": (["--history", "20"], 20),
+        "betas": (["--betas", "0.5", "--betas", "0.75"], (0.5, 0.75)),
+        "epsilon": (["--epsilon", "0.001"], 0.001),
+        "gradient": (["--gradient", "std"], "std"),
+        "keep_momentum": (["--keep-momentum"], True),
         "start": (["--start", "pink-noise"], "pink-noise"),
+        "start_noise": (["--start-noise", "0.5"], 0.5),
         "colors": (["--colors", "content-lab"], "content-lab"),
         "smallest": (["--smallest", "64"], 64),
         "ratio": (["--ratio", "2"], 2),
@@ -137,7 +156,22 @@ BESIDE = {
         "rotate": ["--zoom", "1.1"],
         "frames": ["--zoom", "1.1"],
     },
-    "style": {"dream_weight": ["--dream", "relu4_2"]},
+    "style": {
+        "dream_weight": ["--dream", "relu4_2"],
+        "blend": ["other.png"],
+        "betas": ["--optimiser", "adam"],
+        "epsilon": ["--optimiser", "adam"],
+    },
+}
+# A mask has the proportions of what it is for.
+FITTING = {("style", "style_mask"): "square.png"}
+SAVE_STYLE = {
+    "output": (["-o", "my.style"], "my.style"),
+    "size": (["--size", "300"], 300),
+    "device": (["--device", "cpu"], "cpu"),
+    "weights": (["--weights", "my.pth"], {"pocket": "my.pth"}),
+    "offline": (["--offline"], True),
+    "quiet": (["-q"], True),
 }
 TRAIN = {
     "data": (["--data", "a.npz", "b.npz"], ("a.npz", "b.npz")),
@@ -172,6 +206,15 @@ BENCH = {
     "model": (["--model", "vgg11"], ("vgg11",)),
     "device": (["--device", "cpu"], "cpu"),
 }
+BENCH_STYLE = {
+    "size": (["--size", "64"], 64),
+    "rounds": (["--rounds", "2"], 2),
+    "model": (["--model", "vgg11"], "vgg11"),
+    "quality_model": (["--quality-model", "pocket"], ("pocket",)),
+    "iterations": (["--iterations", "3"], 3),
+    "steps": (["--steps", "9", "--steps", "8"], (9, 8)),
+    "device": (["--device", "cpu"], "cpu"),
+}
 
 
 def plain(value):
@@ -198,17 +241,32 @@ def given(monkeypatch):
         seen["options"] = options
         return 1.0, 2.0, "1x1"
 
+    def compare(settings, size, rounds, device):
+        seen.update(model=settings.model, size=size, rounds=rounds, device=device)
+        each = {"float32": 1.0, "bfloat16": 1.0}
+        return Comparison("1x1", each, each, 1.0, each)
+
+    def quality(settings, size, iterations, *, steps, device):
+        seen.setdefault("quality_model", []).append(settings.model)
+        seen.update(iterations=iterations, steps=steps)
+        assert (size, device) == (seen["size"], seen["device"])
+        run = Run("float32", ((1.0, 1.0),), 1.0, 1.0, 1.0)
+        return Quality("1x1", run, run)
+
     monkeypatch.setattr(verbs, "run_technique", picture)
     monkeypatch.setattr(provenance, "run_technique", picture)
     monkeypatch.setattr(train, "_trained", training)
     monkeypatch.setattr(train, "_evaluated", training)
     monkeypatch.setattr(bench, "_measure", measure)
+    monkeypatch.setattr(bench, "compare", compare)
+    monkeypatch.setattr(bench, "measure_quality", quality)
     return seen
 
 
 @pytest.fixture
 def command(picture, painting, folder):
     noise(folder / "other.png", seed=2)
+    noise(folder / "square.png", 24, 24, seed=3)
     return {"dream": ["dream", picture], "style": ["style", picture, painting]}
 
 
@@ -240,9 +298,10 @@ def test_an_option_reaches_its_technique_and_changes_the_plan(verb, name, oneira
 @pytest.mark.parametrize(("verb", "name"), NAMED_PICTURES)
 def test_a_picture_by_name_reaches_its_technique_and_changes_the_plan(verb, name, oneira, command, given):
     beside = BESIDE.get(verb, {}).get(name, [])
-    ended = oneira(*command[verb], *beside, f"--{name}", "other.png")
+    path = FITTING.get((verb, name), "other.png")
+    ended = oneira(*command[verb], *beside, option_name(name), path)
     assert ended.status == 0, ended.err
-    assert given["technique"].inputs[name] == "other.png"
+    assert given["technique"].inputs[name] == (path,)
     changed = given["technique"].plan().fingerprint
     assert oneira(*command[verb], *beside).status == 0
     assert given["technique"].plan().fingerprint != changed
@@ -293,6 +352,63 @@ def test_every_option_of_a_run_is_listed_here():
     assert set(RUN) == set(RunOptions.model_fields) == set(RerunOptions.model_fields)
 
 
+@pytest.fixture
+def saved(monkeypatch):
+    """What would have been saved, instead of looking at it."""
+    seen = {}
+
+    class Kept:
+        def write(self, path):
+            path.touch()
+            seen["output"] = str(path)
+
+    def encoder(**told):
+        weights = {name: str(path) for name, path in told["weights"].items()}
+        seen.update(told, device=str(told["device"]), weights=weights)
+
+    def displayed(*, quiet):
+        seen["quiet"] = quiet
+        return Display(quiet=quiet)
+
+    def kept(technique, _, size):
+        seen.update(technique=technique, size=size)
+        return Kept()
+
+    monkeypatch.setattr(save_style, "Encoder", encoder)
+    monkeypatch.setattr(save_style, "Display", displayed)
+    monkeypatch.setattr(Style, "kept", kept)
+    return seen
+
+
+@pytest.mark.parametrize("name", SAVE_STYLE)
+def test_an_option_of_saving_a_style_reaches_it(name, oneira, painting, saved):
+    assert set(SAVE_STYLE) == set(SaveOptions.model_fields)
+    words, meaning = SAVE_STYLE[name]
+    ended = oneira("save-style", painting, *words)
+    assert ended.status == 0, ended.err
+    assert saved[name] == meaning
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_what_decides_the_statistics_is_an_option_of_saving_a_style(name, oneira, command, saved):
+    words, meaning = TECHNIQUE["style"][name]
+    beside = BESIDE["style"].get(name, [])
+    ended = oneira("save-style", "other.png", *beside, *words)
+    assert ended.status == 0, ended.err
+    assert getattr(saved["technique"], name) == meaning
+    assert saved["variant"] == saved["technique"].variant()
+
+
+def test_masks_and_presets_reach_the_style_that_is_saved(oneira, command, saved):
+    masks = ["--style-mask", "square.png", "--style-mask", "other.png"]
+    ended = oneira("save-style", "square.png", "other.png", *masks, "--preset", "crowsonkb")
+    assert ended.status == 0, ended.err
+    technique = saved["technique"]
+    assert (technique.style, technique.style_mask) == (("square.png", "other.png"),) * 2
+    assert technique.padding == "replicate-first"
+    assert saved["output"] == "square.style"
+
+
 @pytest.mark.parametrize("name", TRAIN)
 def test_an_option_of_training_reaches_it(name, oneira, given):
     words, meaning = TRAIN[name]
@@ -321,3 +437,14 @@ def test_an_option_of_bench_reaches_it(name, oneira, given):
     words, meaning = BENCH[name]
     assert oneira("bench", *words).status == 0
     assert getattr(given["options"], name) == meaning
+
+
+@pytest.mark.parametrize("name", BENCH_STYLE)
+def test_an_option_of_bench_style_reaches_it(name, oneira, folder, monkeypatch, given):
+    assert set(BENCH_STYLE) == set(BenchStyleOptions.model_fields)
+    (folder / "squeezenet1_0.safetensors").touch()
+    monkeypatch.setenv("ONEIRA_WEIGHTS", str(folder))
+    words, meaning = BENCH_STYLE[name]
+    assert oneira("bench", "style", *words).status == 0
+    expected = {each: BenchStyleOptions.model_fields[each].default for each in BENCH_STYLE} | {name: meaning}
+    assert {**given, "quality_model": tuple(given["quality_model"])} == expected

@@ -33,7 +33,7 @@ class Tour(Technique):
     loud: bool = Field(False, description="twice as much")
 
     def plan(self):
-        for path in self.inputs.values():
+        for path in self.input_paths:
             self.picture(path)
         canvas = Pixels.grey(20, 28, "white") if self.image is None else Pixels.of(self.picture(self.image).image)
         objective = (2 if self.loud else 1) * self.strength * objectives.Dream(self.layer)

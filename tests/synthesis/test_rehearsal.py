@@ -120,6 +120,8 @@ class TestFingerprints:
             replace(plan, schedule=single(28, 3)),
             replace(plan, optimiser=OptimiserSpec("adam", 0.02, {"eps": 1e-3})),
             replace(plan, averaging=0.5),
+            replace(plan, keep_momentum=True),
+            replace(plan, canvas=Pixels(image, noise_share=0.5)),
         ]
         assert len({other.fingerprint for other in (plan, *others)}) == len(others) + 1
 

@@ -3,92 +3,23 @@
 import pytest
 import torch
 from networks import TINY, tiny_network
+from styles import DRAWN, HEIGHT, WIDTH, artworks, begun, finished, loss_of, terms
 from torch.testing import assert_close
 
 from oneira import register_backbone
 from oneira.errors import AddressError, ImageError, PlanError
 from oneira.features.encoder import Encoder
 from oneira.images import fit, match_mean_covariance, resize, rgb_to_lab, rgb_to_yiq, save
-from oneira.objectives import BoundObjective, Masked
-from oneira.objectives import Style as StyleTerm
+from oneira.objectives import Masked
 from oneira.objectives.term import as_sum
 from oneira.synthesis.loop import Synthesis
 from oneira.techniques.style import Style
 
-SMALL = {
-    "model": TINY,
-    "content_layer": "relu3",
-    "style_layer": ("relu1", "relu2"),
-    "size": 48,
-    "smallest": 24,
-    "steps": 2,
-}
-HEIGHT, WIDTH = 40, 48
-CPU = torch.device("cpu")
-
-
-def picture(seed, height=HEIGHT, width=WIDTH, low=0.0, high=1.0, dye=(1.0, 1.0, 1.0)):
-    """Random levels of 255, so that a file holds it exactly."""
-    values = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed)) * (high - low) + low
-    return (values * torch.tensor(dye)[:, None, None] * 255).round() / 255
-
-
-DRAWN = {
-    "cat": picture(1),
-    "starry": picture(2, 30, 60, 0.4, 0.9, dye=(1.0, 0.5, 0.25)),  # of other proportions and colours than the rest
-    "dull": picture(3, low=0.4, high=0.6),
-    "mask": torch.cat([torch.ones(1, 3, HEIGHT, WIDTH // 2), torch.zeros(1, 3, HEIGHT, WIDTH // 2)], -1),
-    "long": torch.ones(1, 3, 20, 80),
-    "dark": torch.zeros(1, 3, HEIGHT, WIDTH),
-}
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """Where the pictures drawn above lie, by name."""
-    folder = tmp_path_factory.mktemp("pictures")
-    for name, image in DRAWN.items():
-        save(folder / f"{name}.png", image)
-    return {name: str(folder / f"{name}.png") for name in DRAWN}
-
-
-@pytest.fixture
-def plan(files):
-    """The plan of a small style transfer with other options; values that name a file mean its path."""
-
-    def planned(preset=None, **options):
-        placed = {"content": "cat", "style": "starry", **options}
-        # `start="style"` and the like are options, not names of pictures.
-        pictures = {name: files.get(placed[name], placed[name]) for name in Style.picture_fields() if name in placed}
-        return Style.configured(preset, **{**SMALL, **placed, **pictures}).plan()
-
-    return planned
-
-
-def begun(plan):
-    """What it begins with, at its full size."""
-    size = plan.canvas.size(plan.schedule.scales[-1].size)
-    return plan.canvas.begin(size, torch.Generator().manual_seed(0), CPU).image().detach()
-
-
-def finished(plan, seed=0):
-    synthesis = Synthesis(plan, precision="float32", seed=seed)
-    for _ in synthesis:
-        pass
-    return synthesis.image
-
-
-def terms(plan):
-    return [term for _, term in as_sum(plan.objective).parts]
-
 
 def style_picture(plan):
     """The picture whose manner is taken on."""
-    return next(term.image for term in terms(plan) if isinstance(term, StyleTerm))
-
-
-def loss_of(term, image, encoder):
-    return BoundObjective(term, encoder, tuple(image.shape[2:]))(image).total
+    (artwork,) = artworks(plan)
+    return artwork.image
 
 
 def root_mean_square(image, layer, encoder):
@@ -99,6 +30,11 @@ def root_mean_square(image, layer, encoder):
 def statistics(image):
     colours = image.double().flatten(2)[0]
     return colours.mean(1), torch.cov(colours, correction=0)
+
+
+def levels(image):
+    """Every channel's values in order."""
+    return image.flatten(2).sort().values
 
 
 class TestStart:
@@ -129,6 +65,27 @@ class TestStart:
     def test_gatys_begins_with_white_noise(self, files):
         assert Style.configured("gatys", content=files["cat"], style=files["starry"]).start == "white-noise"
 
+    def test_another_picture_in_the_contents_proportions(self, plan):
+        assert torch.equal(begun(plan(start_picture="dull")), DRAWN["dull"])
+        assert torch.equal(begun(plan(start_picture="square")), resize(DRAWN["square"], (HEIGHT, WIDTH)))
+
+    def test_a_picture_takes_the_place_of_a_presets_start(self, style):
+        options = style("gatys", start_picture="dull", normalised=False)
+        assert torch.equal(begun(options.plan()), DRAWN["dull"])
+        with pytest.raises(PlanError, match=r"^--start-picture stands in place of --start; give one of the two$"):
+            style(start_picture="dull", start="grey")
+
+    @pytest.mark.parametrize("start", ["content", "style", "grey", "white"])
+    def test_a_share_of_noise_is_mixed_into_the_start(self, start, plan):
+        base = begun(plan(start=start))
+        noise = (begun(plan(start="grey", start_noise=0.5)) - 0.5) / 0.5  # of the same seed, and far from being clamped
+        assert noise.std().item() == pytest.approx(0.2, abs=0.01)
+        expected = (0.75 * base + 0.25 * (0.5 + noise)).clamp(0, 1)
+        assert_close(begun(plan(start=start, start_noise=0.25)), expected, atol=1e-5, rtol=0)
+
+    def test_no_share_of_noise_is_none(self, plan):
+        assert torch.equal(begun(plan(start_noise=0)), DRAWN["cat"])
+
 
 class TestColours:
     def test_the_contents_chroma_stays(self, plan):
@@ -156,7 +113,30 @@ class TestColours:
             assert_close(mine, theirs, atol=0.1, rtol=0.01)
         assert not torch.allclose(dyed, style_picture(plan(content="dull", colors="content-mean-cov")), atol=0.01)
 
-    @pytest.mark.parametrize("colors", ["content-luma", "content-mean-cov", "content-lab"])
+    def test_every_channel_takes_the_contents_histogram(self, plan, tmp_path):
+        # Of sixteen bits, so that no two pixels of a channel are equal.
+        generator = torch.Generator().manual_seed(1)
+        orders = (
+            torch.rand(2, *DRAWN["cat"].shape, generator=generator).flatten(3).argsort().view(2, 1, 3, HEIGHT, WIDTH)
+        )
+        ranks = 0.1 + 0.8 * orders / (HEIGHT * WIDTH)
+        drawn = {"day": ranks[0] ** 0.5, "night": ranks[1] ** 2}
+        paths = {name: tmp_path / f"{name}.png" for name in drawn}
+        for name, image in drawn.items():
+            save(paths[name], image, depth=16)
+        dyed = style_picture(plan(content=paths["day"], style=paths["night"], colors="content-histogram"))
+        assert_close(levels(dyed), levels(drawn["day"]), atol=1e-3, rtol=0)
+        order = drawn["night"].flatten(2).argsort()
+        assert (dyed.flatten(2).gather(2, order).diff() >= 0).all()
+        assert not torch.allclose(levels(dyed), levels(drawn["night"]), atol=0.1)
+
+    def test_of_another_size_the_quantiles_are_the_contents(self, plan):
+        dyed = levels(style_picture(plan(content="dull", colors="content-histogram")))
+        content = levels(DRAWN["dull"])
+        shares = torch.linspace(0.05, 0.95, 19)
+        assert_close(dyed.quantile(shares, dim=2), content.quantile(shares, dim=2), atol=1.5 / 255, rtol=0)
+
+    @pytest.mark.parametrize("colors", ["content-luma", "content-mean-cov", "content-lab", "content-histogram"])
     @pytest.mark.parametrize("name", ["cat", "dark", "long"])
     def test_colours_that_no_display_shows_are_clamped(self, name, colors, plan):
         dyed = style_picture(plan(content=name, colors=colors))

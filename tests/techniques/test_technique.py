@@ -47,7 +47,7 @@ class Chorus(Echo):
     guide: ImagePath | None = Field(None, description="what else to see")
 
     def plan(self):
-        for path in self.inputs.values():
+        for path in self.input_paths:
             self.picture(path)
         return on.Plan(on.Pixels.grey(20, 28), objectives.Dream(self.layer), schedules.single(self.size, self.steps))
 
@@ -124,8 +124,8 @@ class TestOptions:
     @EVERY
     def test_a_form_can_be_made_of_it(self, technique):
         properties = technique.model_json_schema()["properties"]
-        # What may be left out is `anyOf` a picture and null.
-        kinds = {name: told.get("anyOf", [told])[0] for name, told in properties.items()}
+        # What may be left out is `anyOf` a picture and null; several are an array of them.
+        kinds = {name: told.get("anyOf", [told.get("items", told)])[0] for name, told in properties.items()}
         pictures = {name for name, kind in kinds.items() if kind.get("format") == "picture"}
         assert pictures == set(technique.picture_fields())
         assert {kinds[name]["type"] for name in pictures} == {"string"}
@@ -183,7 +183,8 @@ class TestRecipes:
     def test_pictures_that_were_left_out_are_left_out(self, given, path):
         chorus = Chorus(size=24, **dict.fromkeys(given, path))
         assert Chorus.picture_fields() == ("image", "guide")
-        assert chorus.inputs == dict.fromkeys(given, str(path))
+        assert chorus.inputs == dict.fromkeys(given, (str(path),))
+        assert chorus.input_paths == (str(path),) * len(given)
         recipe = Recipe.from_json(chorus.recipe(Synthesis(chorus.plan())).to_json())
         assert set(recipe.inputs) == set(given)
         assert Chorus.from_recipe(recipe).model_dump() == chorus.model_dump()
@@ -210,6 +211,72 @@ class TestRecipes:
         recipe = echo.recipe(Synthesis(echo.plan()))
         with pytest.raises(RecipeError, match=message):
             Echo.from_recipe(recipe.model_copy(update=changes))
+
+
+class TestSeveralPictures:
+    """A field of several, recorded one by one."""
+
+    @pytest.fixture
+    def names(self, tmp_path, image):
+        paths = [tmp_path / f"{name}.png" for name in ("content", "first", "second", "mask")]
+        for path in paths:
+            save(path, image)
+        return [str(path) for path in paths]
+
+    @pytest.fixture
+    def style(self, names):
+        content, first, second, mask = names
+        return on.Style(content=content, style=(second, first), style_mask=(mask, mask), size=32)
+
+    def test_they_are_inputs_in_order_and_what_is_worked_on_comes_first(self, style, names):
+        content, first, second, mask = names
+        assert style.inputs == {"content": (content,), "style": (second, first), "style_mask": (mask, mask)}
+        assert style.input_paths == (content, second, first, mask, mask)
+
+    def test_a_recipe_keeps_them_in_order(self, style):
+        recipe = Recipe.from_json(style.recipe(Synthesis(style.plan())).to_json())
+        assert [file.path for file in recipe.inputs["style"]] == list(style.style)
+        assert recipe.inputs["content"].path == style.content
+        assert on.Style.from_recipe(recipe).model_dump() == style.model_dump()
+        assert on.Style.from_recipe(recipe).plan().fingerprint == style.plan().fingerprint
+
+    def test_one_is_recorded_as_several_too(self, names):
+        style = on.Style(content=names[0], style=names[1], size=32)
+        assert style.style == (names[1],)
+        assert isinstance(style.recipe(Synthesis(style.plan())).inputs["style"], tuple)
+
+
+class Whisper(Echo):
+    """The same with an option that stands in place of another."""
+
+    presets: ClassVar = {
+        "plain": Preset("these tests, 2026"),
+        "loud": Preset("these tests, 2026", {"strength": 3.0}),
+        "soft": Preset("these tests, 2026", {"hush": 0.5}),
+    }
+    stands_for: ClassVar = {"hush": "strength"}
+
+    hush: float | None = Field(None, ge=0, le=1, description="how little")
+
+
+class TestOneInPlaceOfAnother:
+    def test_both_are_refused(self, path):
+        with pytest.raises(PlanError, match=r"^--hush stands in place of --strength; give one of the two$"):
+            Whisper.configured(image=path, hush=0.1, strength=2)
+
+    def test_what_is_told_takes_the_place_of_the_presets(self, path):
+        hushed = Whisper.configured("loud", image=path, hush=0.1)
+        assert (hushed.hush, hushed.strength) == (0.1, 1.0)
+        louder = Whisper.configured("soft", image=path, strength=2)
+        assert (louder.hush, louder.strength) == (None, 2)
+        assert Whisper.configured("soft", image=path).hush == 0.5
+
+    def test_a_recipe_that_names_both_means_the_one_that_stands_for_the_other(self, path):
+        whisper = Whisper(image=path, size=24, hush=0.1)
+        recipe = whisper.recipe(Synthesis(whisper.plan()))
+        # As of a version in which the other had another default.
+        recipe = recipe.model_copy(update={"options": {**recipe.options, "strength": 7.0}})
+        assert Whisper.from_recipe(recipe).model_dump() == whisper.model_dump()
 
 
 class TestLayers:

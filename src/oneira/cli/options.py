@@ -65,9 +65,16 @@ def option(
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=None)
 
 
-def argument(name: str, kind: Any, help_text: str, *, required: bool = True) -> inspect.Parameter:
-    """A positional parameter; one that is not `required` and not given is left out of the call."""
+def argument(
+    name: str, kind: Any, help_text: str, *, required: bool = True, several: bool = False
+) -> inspect.Parameter:
+    """A positional parameter; one that is not `required` and not given is left out of the call.
+
+    `several`: any number of them, none included; the last one only.
+    """
     parameter = Parameter(help=help_text, show_default=False)
+    if several:
+        return inspect.Parameter(name, inspect.Parameter.VAR_POSITIONAL, annotation=Annotated[kind, parameter])
     where = inspect.Parameter.POSITIONAL_ONLY
     if required:
         return inspect.Parameter(name, where, annotation=Annotated[kind, parameter])
@@ -89,7 +96,8 @@ def signed(
     """`run` as a command that takes `parameters`."""
 
     def command(*given: Any, **options: Any) -> int:
-        return run(*given, **{option: value for option, value in options.items() if value is not None})
+        told = [each for each in given if each is not None]
+        return run(*told, **{option: value for option, value in options.items() if value is not None})
 
     command.__signature__ = inspect.Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -44,7 +44,7 @@ def explain(technique: type[Technique], preset: str | None, given: Mapping[str, 
     name = preset or default_preset(technique.presets)
     told = preset_called(name, technique.presets, technique.verb())
     table = Table("option", "value", "set by", box=None, pad_edge=False)
-    _add_rows(table, configured, given, told.options)
+    _add_rows(table, configured, given, technique.borrowed(preset, given))
     table.add_row()
     _add_rows(table, running, running.model_fields_set, ())
     screen = Screen()

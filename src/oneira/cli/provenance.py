@@ -32,7 +32,7 @@ def _rerun(picture: Path, **options: Any) -> int:
     found = read_recipe(picture)
     technique = _technique_of(found, picture).from_recipe(found)
     output = given.output or free_output(picture.parent, f"{picture.stem}-rerun", picture.suffix, resume=given.resume)
-    inputs = [Path(entry.path) for entry in _located(found).inputs.values() if isinstance(entry, InputFile)]
+    inputs = [Path(file.path) for entry in _located(found).inputs.values() for file in _files(entry)]
     require_output(output, [picture, *inputs], given.depth)
     check_inputs(_located(found))
     display.note(_other_versions(found))
@@ -75,10 +75,14 @@ def _technique_of(found: Recipe, picture: Path) -> type[Technique]:
     return TECHNIQUES[name]
 
 
+def _files(entry: InputFile | tuple[InputFile, ...]) -> tuple[InputFile, ...]:
+    return entry if isinstance(entry, tuple) else (entry,)
+
+
 def _located(found: Recipe) -> Recipe:
     """Samples are recorded by name; to compare their bytes, their files are needed."""
     inputs = {
-        name: entry.model_copy(update={"path": str(located(entry.path))}) if isinstance(entry, InputFile) else entry
+        name: tuple(file.model_copy(update={"path": str(located(file.path))}) for file in _files(entry))
         for name, entry in found.inputs.items()
     }
     return found.model_copy(update={"inputs": inputs})

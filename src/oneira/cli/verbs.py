@@ -1,9 +1,9 @@
 """Commands made from techniques: their fields are the options, so that each has one home."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -30,7 +30,7 @@ def command_for(technique: type[Technique]) -> Callable[..., int]:
             return 0
         explained = options.pop("explain", False)
         running = chosen(RunOptions, technique.verb(), options)
-        options |= zip(technique.positional, given, strict=False)
+        options |= _placed(technique, given)
         if explained:
             explain(technique, preset, options, running)
             return 0
@@ -45,7 +45,7 @@ def command_for(technique: type[Technique]) -> Callable[..., int]:
             option("preset", str, _about_presets(technique)),
             option("explain", bool, "print every option in force, and who set it, instead of making the picture"),
             *(
-                option(name, str, f"{fields[name].description} {PICTURE}", metavar="FILE")
+                option(name, _kind(fields[name]), f"{fields[name].description} {PICTURE}", metavar="FILE")
                 for name in pictures
                 if name not in technique.positional
             ),
@@ -55,25 +55,47 @@ def command_for(technique: type[Technique]) -> Callable[..., int]:
     )
 
 
+def _placed(technique: type[Technique], given: Sequence[str]) -> dict[str, str | tuple[str, ...]]:
+    """What was given by its place, by field; the last field may take all that is left."""
+    if not given:
+        return {}
+    *alone, last = technique.positional
+    placed: dict[str, str | tuple[str, ...]] = dict(zip(alone, given, strict=False))
+    rest = tuple(given[len(alone) :])
+    if rest:
+        placed[last] = rest if _several(technique.model_fields[last]) else rest[0]
+    return placed
+
+
+def _several(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is tuple
+
+
+def _kind(field: FieldInfo) -> Any:
+    return tuple[str, ...] if _several(field) else str
+
+
 def _picture_argument(name: str, field: FieldInfo) -> inspect.Parameter:
     # The command line itself requires none: --explain and --preset list do without.
     required = " [required]" if field.is_required() else ""
-    return argument(name, str, f"{field.description} {PICTURE}{required}", required=False)
+    about = f"{field.description} {PICTURE}{required}"
+    return argument(name, str, about, required=False, several=_several(field))
 
 
 def usage_of(technique: type[Technique]) -> str:
     """How its command is written; what may be left out stands in brackets."""
     fields = technique.model_fields
-    words = [n.upper() if fields[n].is_required() else f"[{n.upper()}]" for n in technique.positional]
+    names = {n: f"{n.upper()}..." if _several(fields[n]) else n.upper() for n in technique.positional}
+    words = [word if fields[n].is_required() else f"[{word}]" for n, word in names.items()]
     return " ".join(["Usage: oneira", technique.verb(), "[OPTIONS]", *words]) + "\n"
 
 
 def _made(technique: Technique, running: RunOptions) -> int:
-    verb, inputs = technique.verb(), technique.inputs
-    first = next((inputs[name] for name in technique.positional if name in inputs), None)
-    stem = verb if first is None else f"{Path(first.removeprefix(SAMPLE)).stem}-{verb}"
+    verb, paths = technique.verb(), technique.input_paths
+    placed = any(name in technique.inputs for name in technique.positional)
+    stem = f"{Path(paths[0].removeprefix(SAMPLE)).stem}-{verb}" if placed else verb
     output = running.output or free_output(Path(), stem, ".png", resume=running.resume)
-    require_output(output, [located(path) for path in inputs.values()], running.depth)
+    require_output(output, list(map(located, paths)), running.depth)
     return run_technique(technique, running, output, Display(quiet=running.quiet, json=running.as_json))
 
 

@@ -37,9 +37,13 @@ class InputFile(BaseModel):
         """The file that a picture came from; RecipeError where it came from none."""
         if picture.path is None or picture.sha256 is None:
             raise RecipeError("a picture without a file cannot be recorded as an input")
+        return cls.at(picture.path, picture.sha256)
+
+    @classmethod
+    def at(cls, path: str | Path, sha256: str) -> Self:
+        """The file at `path`, whose bytes have been hashed."""
         # JSON has no way to write a name that is no UTF-8; it is recorded as one would see it.
-        path = os.fsencode(picture.path).decode("utf-8", "backslashreplace")
-        return cls(path=path, sha256=picture.sha256)
+        return cls(path=os.fsencode(path).decode("utf-8", "backslashreplace"), sha256=sha256)
 
 
 class Recipe(BaseModel):

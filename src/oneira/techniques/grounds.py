@@ -18,8 +18,10 @@ def plain(start: str, like: Tensor) -> Tensor:
     return torch.full_like(like, PLAIN.get(start, 0.5))
 
 
-def mask_for(picture: Tensor, drawn: Tensor, path: str) -> Tensor:
+def mask_for(picture: Tensor, drawn: Tensor, path: str, option: str = "--mask") -> Tensor:
     """How light `drawn` (1, 3, h, w), the picture at `path`, is: (1, 1, h, w), a mask for `picture` (1, 3, h, w).
+
+    `option` is what named it, for errors.
 
     Raises PlanError where the two differ in proportions by more than rounding.
     """
@@ -27,7 +29,7 @@ def mask_for(picture: Tensor, drawn: Tensor, path: str) -> Tensor:
     rows, columns = drawn.shape[2:]
     if abs(rows * width - columns * height) > max(height, width):
         raise PlanError(
-            f"--mask {path!r} is {columns}x{rows}, the picture {width}x{height}: "
+            f"{option} {path!r} is {columns}x{rows}, the picture {width}x{height}: "
             "give a mask of the picture's proportions"
         )
     return drawn.mean(1, keepdim=True)

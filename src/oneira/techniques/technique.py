@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Self, get_args, get_origin
@@ -25,10 +25,11 @@ from oneira.errors import AddressError, PlanError, RecipeError
 from oneira.features.address import split_address
 from oneira.features.registry import find_backbone
 from oneira.images import InputFile, Picture, Recipe, current_versions, sample
+from oneira.objectives import SavedStyle, read_style
 from oneira.synthesis.loop import Synthesis
 from oneira.synthesis.plan import Plan
 from oneira.techniques.presets import Preset, preset_called
-from oneira.techniques.refusals import refusal
+from oneira.techniques.refusals import option_name, refusal
 
 SAMPLE = "sample:"
 
@@ -62,19 +63,22 @@ class Technique(BaseModel, ABC):
     """The options of one way to make pictures. Fields are the options: type, default, bounds and help, declared once.
 
     `presets` holds named sets of options, each after its source; one of them sets nothing. Options given beside a
-    preset override it. `positional` names the pictures that are told by their place, not by name; a picture whose
-    field has a default, None, may be left out.
+    preset override it. `positional` names the pictures that are told by their place, not by name, of which the last may
+    be several; a picture whose field has a default, None, may be left out. `stands_for` names fields, None unless told,
+    that stand in place of another, which then may not be told too.
     """
 
     # Neither infinity nor NaN: a recipe could not hold them.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     presets: ClassVar[Mapping[str, Preset]] = MappingProxyType({"default": Preset("the defaults of the technique")})
     positional: ClassVar[tuple[str, ...]] = ()
+    stands_for: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     size: int | None = Field(512, ge=16, le=16384, description="long side of the result, in pixels")
     model: str = Field("pocket", description="backbone whose layers are meant where none is named (oneira models)")
 
     _pictures: dict[str, Picture] = PrivateAttr(default_factory=dict)
+    _styles: dict[str, tuple[SavedStyle, str]] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -84,7 +88,7 @@ class Technique(BaseModel, ABC):
             return options
         several = {name for name, field in cls.model_fields.items() if get_origin(field.annotation) is tuple}
         return {
-            name: (value,) if name in several and isinstance(value, str | int | float) else value
+            name: (value,) if name in several and isinstance(value, str | int | float | os.PathLike) else value
             for name, value in options.items()
         }
 
@@ -94,17 +98,36 @@ class Technique(BaseModel, ABC):
         find_backbone(model)
         return model
 
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        for name, other in self.stands_for.items():
+            # A recipe names every option: one that is at its default was not told.
+            if getattr(self, name) is not None and getattr(self, other) != type(self).model_fields[other].default:
+                raise ValueError(f"{option_name(name)} stands in place of {option_name(other)}; give one of the two")
+        return self
+
+    @classmethod
+    def _replaced(cls, options: Mapping[str, Any]) -> set[str]:
+        """The fields in whose place others of `options` stand."""
+        return {other for name, other in cls.stands_for.items() if options.get(name) is not None}
+
     @classmethod
     def verb(cls) -> str:
         """Its name on the command line and in recipes."""
         return cls.__name__.lower()
 
     @classmethod
+    def borrowed(cls, preset: str | None, told: Mapping[str, Any]) -> dict[str, Any]:
+        """What the preset sets, but for what `told` options stand for, or are stood for by."""
+        chosen = {} if preset is None else preset_called(preset, cls.presets, cls.verb()).options
+        replaced = cls._replaced(told) | {name for name, other in cls.stands_for.items() if other in told}
+        return {name: value for name, value in chosen.items() if name not in replaced}
+
+    @classmethod
     def configured(cls, preset: str | None = None, **options: Any) -> Self:
         """A preset, overridden by `options`. Raises PlanError, in one line, for what is not allowed."""
-        chosen = {} if preset is None else preset_called(preset, cls.presets, cls.verb()).options
         try:
-            return cls(**{**chosen, **options})
+            return cls(**{**cls.borrowed(preset, options), **options})
         except ValidationError as error:
             raise PlanError(refusal(error, cls, cls.verb())) from error
 
@@ -140,7 +163,15 @@ class Technique(BaseModel, ABC):
         """What a person may want to know about the pictures that have been read."""
         return tuple(f"{path!r}: {note}" for path, picture in self._pictures.items() for note in picture.notes)
 
+    def saved_style(self, path: str) -> SavedStyle:
+        """An input that is no picture but what was kept of some, read once."""
+        if path not in self._styles:
+            self._styles[path] = read_style(Path(path))
+        return self._styles[path][0]
+
     def _input(self, path: str) -> InputFile:
+        if path in self._styles:
+            return InputFile.at(path, self._styles[path][1])
         # A sample is recorded by its name, which means the same on every machine.
         recorded = InputFile.of(self.picture(path))
         return recorded if located(path) == Path(path) else recorded.model_copy(update={"path": path})
@@ -155,10 +186,20 @@ class Technique(BaseModel, ABC):
         return tuple(name for name, field in cls.model_fields.items() if _names_picture(field))
 
     @property
-    def inputs(self) -> dict[str, str]:
-        """The pictures that go into it, by field; none for a field that is None."""
+    def inputs(self) -> dict[str, tuple[str, ...]]:
+        """The pictures that go into it, by field; no entry for a field that names none."""
         given = {name: getattr(self, name) for name in self.picture_fields()}
-        return {name: path for name, path in given.items() if path is not None}
+        several = {name: paths if isinstance(paths, tuple) else (paths,) for name, paths in given.items()}
+        return {name: paths for name, paths in several.items() if paths not in ((), (None,))}
+
+    @property
+    def input_paths(self) -> tuple[str, ...]:
+        """All of them; the one that is worked on first."""
+        names = [
+            *(n for n in self.positional if n in self.inputs),
+            *(n for n in self.inputs if n not in self.positional),
+        ]
+        return tuple(path for name in names for path in self.inputs[name])
 
     def recipe(self, synthesis: Synthesis) -> Recipe:
         """All that made the picture of `synthesis`."""
@@ -169,10 +210,14 @@ class Technique(BaseModel, ABC):
             threads=torch.get_num_threads(),
             device=synthesis.device.type,
             precision=str(synthesis.precision).removeprefix("torch."),
-            inputs={name: self._input(path) for name, path in self.inputs.items()},
+            inputs={name: self._recorded(name, paths) for name, paths in self.inputs.items()},
             weights=synthesis.digests,
             versions=current_versions(),
         )
+
+    def _recorded(self, name: str, paths: Sequence[str]) -> InputFile | tuple[InputFile, ...]:
+        files = tuple(map(self._input, paths))
+        return files if isinstance(getattr(self, name), tuple) else files[0]
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> Self:
@@ -184,12 +229,18 @@ class Technique(BaseModel, ABC):
         for name in recipe.options:
             if name in pictures:
                 raise RecipeError(f"the recipe names {name.upper()} without a hash; what it means cannot be known")
-        inputs = {name: entry.path for name, entry in recipe.inputs.items() if isinstance(entry, InputFile)}
-        if set(recipe.inputs) - set(pictures) or len(inputs) < len(recipe.inputs):
-            raise RecipeError(f"the recipe does not fit {cls.verb()}, which takes one file each for {pictures}")
+        inputs = {
+            name: tuple(entry.path for entry in entries) if isinstance(entries, tuple) else entries.path
+            for name, entries in recipe.inputs.items()
+        }
+        if set(recipe.inputs) - set(pictures):
+            raise RecipeError(f"the recipe does not fit {cls.verb()}, whose pictures are {', '.join(pictures)}")
+        # A recipe names every option. One whose place another takes is at its default, but that of another version.
+        told = {**recipe.options, **inputs}
+        kept = {name: value for name, value in told.items() if name not in cls._replaced(told)}
         try:
-            return cls(**recipe.options, **inputs)
+            return cls(**kept)
         except ValidationError as error:
-            raise RecipeError(f"the recipe does not fit: {refusal(error, cls, cls.verb())}") from error
+            raise RecipeError(f"the recipe does not fit {cls.verb()}: {refusal(error, cls, cls.verb())}") from error
         except AddressError as error:
-            raise RecipeError(f"the recipe does not fit: {error}") from error
+            raise RecipeError(f"the recipe does not fit {cls.verb()}: {error}") from error

@@ -1,0 +1,38 @@
+"""Style transfers of small pictures, which lie in files."""
+
+import pytest
+from styles import ALPHA, DRAWN, SMALL
+
+from oneira.images import save
+from oneira.techniques.style import Style
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory):
+    """Where the pictures of `styles` lie, by name."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for name, image in DRAWN.items():
+        save(folder / f"{name}.png", image, alpha=ALPHA.get(name))
+    return {name: str(folder / f"{name}.png") for name in DRAWN}
+
+
+@pytest.fixture
+def style(files):
+    """A small style transfer with other options; values that name a picture mean its path."""
+
+    def path(name):
+        return tuple(map(path, name)) if isinstance(name, tuple) else files.get(name, name)
+
+    def configured(preset=None, **options):
+        placed = {"content": "cat", "style": "starry", **options}
+        # `start="style"` and the like are options, not names of pictures.
+        pictures = {name: path(placed[name]) for name in Style.picture_fields() if name in placed}
+        return Style.configured(preset, **{**SMALL, **placed, **pictures})
+
+    return configured
+
+
+@pytest.fixture
+def plan(style):
+    """The plan of such a style transfer."""
+    return lambda preset=None, **options: style(preset, **options).plan()
