@@ -1,4 +1,4 @@
-"""`oneira models` and `oneira bench`."""
+"""`oneira models`."""
 
 import re
 
@@ -36,17 +36,3 @@ def test_the_layers_of_a_network_are_listed_in_order(oneira):
     assert [row.split()[0] for row in rows] == [layer.layer for layer in describe(find_backbone("vgg19"))]
     row = next(row for row in rows if "relu4_2" in row)
     assert re.search(r"512\s+8 px\s+\d+ px", row)
-
-
-def test_bench_prints_a_ratio_for_each_precision(oneira):
-    ended = oneira("bench", "--size", 48, "--rounds", 1, "--model", "pocket")
-    assert ended.status == 0
-    assert "1 threads" in ended.out
-    for precision in ("float32", "bfloat16"):
-        assert re.search(rf"pocket +│ {precision} +│ 48x36 +│ +\d+ ms +│ +\d+ ms +│ +\d+\.\d\d ", ended.out)
-
-
-def test_bench_measures_networks_without_weights_with_random_ones(oneira):
-    ended = oneira("bench", "--size", 48, "--rounds", 1, "--model", "squeezenet1_1")
-    assert ended.status == 0
-    assert ended.out.count("squeezenet1_1") == 2

@@ -97,6 +97,15 @@ class TestExplain:
         assert table["--depth"] == ("8", "given")
         assert table["--quiet"] == ("no", "default")
 
+    @EVERY
+    def test_every_departure_of_every_preset_is_told(self, verb, oneira):
+        for name, preset in TECHNIQUES[verb].presets.items():
+            ended = oneira(verb, "--explain", "--preset", name)
+            assert (ended.status, ended.err) == (0, "")
+            assert ended.out.splitlines()[0] == f"{verb}, preset {name}: {preset.source}"
+            told = [f"{number}. {departure}" for number, departure in enumerate(preset.departures, 1)]
+            assert [line for line in ended.out.splitlines() if re.match(r"\d+\. ", line)] == told
+
     def test_departures_are_numbered(self, oneira, tour):
         out = oneira(*tour, "--explain").out
         assert out.splitlines()[-2:] == ["1. It [b]is[/b] short, because tests are.", "2. It ends."]

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from cyclopts import App, CycloptsError
 
 import oneira
-from oneira.cli.bench import bench
+from oneira.cli import bench
 from oneira.cli.models import models
 from oneira.cli.provenance import recipe, rerun
+from oneira.cli.save_style import save_style
 from oneira.cli.screen import Screen, complain, let_go
 from oneira.cli.train import backbone
 from oneira.cli.verbs import command_for, usage_of
@@ -33,10 +34,15 @@ app = App(
 )
 for verb, technique in TECHNIQUES.items():
     app.command(command_for(technique), name=verb, usage=usage_of(technique))
+app.command(save_style, usage="Usage: oneira save-style [OPTIONS] STYLE...\n")
 app.command(rerun)
 app.command(recipe)
 app.command(models, usage="Usage: oneira models [MODEL]\n")
-app.command(bench)
+measuring = App(name="bench")
+measuring.default(bench.iteration)
+measuring.command(bench.iteration)
+measuring.command(bench.style)
+app.command(measuring)
 training = App(name="train", help="Train networks, or measure them.")
 training.command(backbone)
 app.command(training)
