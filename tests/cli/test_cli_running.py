@@ -194,6 +194,15 @@ class TestOptionsOfEveryVerb:
         assert oneira(*tour, "--stages", "legs").status == 0
         assert pictures_in(folder / "legs") == ["0001-first-leg.png", "0002-second.png"]
 
+    def test_max_memory_is_told_and_refused_where_it_is_too_little(self, oneira, dream, folder):
+        ended = oneira(*dream, "--max-memory", "1TB")
+        assert ended.status == 0
+        assert "of the 1000.00 GB allowed, and about " in ended.lines[0]
+        ended = oneira(*dream, "-o", "other.png", "--max-memory", "1MB")
+        assert ended.status == 1
+        assert ended.lines[-1].endswith("and 1 MB is the most that is allowed; no size fits")
+        assert not (folder / "other.png").exists()
+
     def test_every_option_is_tested_here(self):
         tested = {
             "output": TestOutput.test_it_goes_where_it_is_told_and_holds_its_recipe,
@@ -202,6 +211,7 @@ class TestOptionsOfEveryVerb:
             "precision": self.test_device_and_precision_are_in_the_recipe,
             "weights": self.test_weights_of_another_file_are_used_and_told,
             "offline": self.test_offline_asks_nobody,
+            "max_memory": self.test_max_memory_is_told_and_refused_where_it_is_too_little,
             "save_every": self.test_save_every_leaves_nothing_behind_in_the_end,
             "resume": self.test_resume,
             "stages": self.test_stages,

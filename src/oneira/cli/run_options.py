@@ -2,15 +2,38 @@
 
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from oneira.features.hardware import Precision
 from oneira.synthesis.loop import SEEDS
 
 # Where an option's name is not its field's; `json` would hide a method of pydantic's.
 NAMES = MappingProxyType({"output": ("--output", "-o"), "quiet": ("--quiet", "-q"), "as_json": ("--json",)})
+
+
+def _amount(text: str) -> str:
+    try:
+        count = TypeAdapter(ByteSize).validate_python(text)
+    except ValidationError:
+        count = ByteSize(0)
+    # A number alone would be bytes, which nobody means.
+    if count == 0 or not text.strip()[-1:].isalpha():
+        raise ValueError("an amount of memory with its unit, such as 900MB, 4GB or 1.5GiB")
+    return text
+
+
+Memory = Annotated[str, AfterValidator(_amount)]  # as it is typed
 
 
 class RunOptions(BaseModel):
@@ -28,6 +51,11 @@ class RunOptions(BaseModel):
     precision: Precision = Field(
         "auto", description="what to compute in; auto takes bfloat16 where the machine has instructions for it"
     )
+    max_memory: Memory | None = Field(
+        None,
+        description="memory that the whole process may take, such as 900MB or 1.5GiB: what the run will need is "
+        "foretold, and where it is too much, activations are computed twice instead of kept",
+    )
     weights: Path | None = Field(None, description="a file of weights for --model, instead of looking for them")
     offline: bool = Field(False, description="never touch the network; weights that are not here are an error")
     save_every: float = Field(
@@ -40,6 +68,11 @@ class RunOptions(BaseModel):
     no_recipe: bool = Field(False, description="leave the recipe out of the picture")
     quiet: bool = Field(False, description="print nothing but errors")
     as_json: bool = Field(False, description="print one line of JSON per step on standard output")
+
+    @property
+    def memory_limit(self) -> int | None:
+        """`max_memory` in bytes."""
+        return None if self.max_memory is None else int(TypeAdapter(ByteSize).validate_python(self.max_memory))
 
     @model_validator(mode="after")
     def _recipe_or_none(self) -> Self:

@@ -101,6 +101,7 @@ class _PictureRun:
                 weights={} if run.weights is None else {technique.model: run.weights},
                 offline=run.offline,
                 progress=self._display.download,
+                max_memory=run.memory_limit,
             )
         except PlanError as error:
             # The plan as such has been made: what it does not go with is this picture, or this machine.
@@ -114,7 +115,7 @@ class _PictureRun:
 
     def _stage_files(self, folder: Path, plan: Plan) -> StageFiles:
         stages = StageFiles(folder, self._output.suffix, plan.schedule, self._save)
-        stages.require_apart([self._output, *map(located, self._technique.inputs.values())])
+        stages.require_apart([self._output, *map(located, self._technique.input_paths)])
         self._display.note(stages.note())
         return stages
 
@@ -135,6 +136,7 @@ class _PictureRun:
         saved = time.monotonic()
         with self._display.progress():
             try:
+                self._display.note(synthesis.settle())
                 for step in synthesis:
                     self._display.step(self._task(synthesis, step), step)
                     if not self._interrupts.patient:
@@ -212,6 +214,6 @@ class _PictureRun:
 
 def _alpha(technique: Technique, image: Tensor) -> Tensor | None:
     """The transparency of the picture that is worked on, at the result's size."""
-    paths = [technique.inputs[name] for name in technique.positional if name in technique.inputs]
-    alpha = technique.picture(paths[0]).alpha if paths else None
+    placed = any(name in technique.inputs for name in technique.positional)
+    alpha = technique.picture(technique.input_paths[0]).alpha if placed else None
     return None if alpha is None else resize(alpha, (image.shape[2], image.shape[3]))

@@ -12,13 +12,14 @@ from oneira.errors import AddressError
 from oneira.features.address import Address
 from oneira.features.backbones.stack import PooledClassifier
 from oneira.features.description import require_size
+from oneira.features.normalising import Restoring, normalise, require_plain
 from oneira.features.registry import Backbone, find_backbone, resolve
 from oneira.features.trunk import Trunk
 from oneira.features.variant import UNCHANGED, PaddedConv, Variant
 from oneira.features.weights import Progress, load_weights
 
 # What a ReLU that runs in place would overwrite: the activations before it.
-OVERWRITTEN = (nn.Conv2d, nn.BatchNorm2d, nn.Linear, PaddedConv)
+OVERWRITTEN = (nn.Conv2d, nn.BatchNorm2d, nn.Linear, PaddedConv, Restoring)
 
 Hook = Callable[[nn.Module, tuple[Any, ...], Any], Tensor | None]
 
@@ -29,6 +30,10 @@ class Encoder:
     Networks are loaded when first asked for, frozen, in `precision` (weights and activations alike: casting weights
     anew at every pass, as autocast does, costs more than it gives) and channels-last. Gradients flow to the image.
 
+    `recompute`, which may be set at any time: less memory where a gradient is wanted, and more time, for the same
+    gradient (Chen et al. 2016, "Training deep nets with sublinear memory cost"). Plain stacks of convolutions can do
+    that: VGG, AlexNet, `pocket`. All others, and modules of a user's own, run as they do without.
+
     >>> activations = Encoder()(image, ["pocket:relu3_4", "pocket:relu4_2"])
     """
 
@@ -38,6 +43,7 @@ class Encoder:
         device: torch.device | str = "cpu",
         precision: torch.dtype = torch.float32,
         variant: Variant = UNCHANGED,
+        recompute: bool = False,
         weights: Mapping[str, Path] = MappingProxyType({}),
         offline: bool = False,
         progress: Progress | None = None,
@@ -45,6 +51,7 @@ class Encoder:
         self.device = torch.device(device)
         self.precision = precision
         self.variant = variant
+        self.recompute = recompute
         self._files = dict(weights)
         self._offline = offline
         self._progress = progress
@@ -60,7 +67,7 @@ class Encoder:
         for name, addresses in _by_backbone(layers).items():
             require_size(find_backbone(name), addresses, (image.shape[2], image.shape[3]))
             paths = {address.layer for address in addresses}
-            activations = self._network(name).run(image, paths, self.precision)
+            activations = self._network(name).run(image, paths, self.precision, self.recompute)
             found.update({address: activations[address.layer] for address in addresses})
         return found
 
@@ -78,6 +85,10 @@ class Encoder:
         """SHA-256 of the weights of every backbone that has been loaded, for the recipe."""
         return {name: network.sha256 for name, network in self._networks.items() if network.sha256 is not None}
 
+    def digest(self, backbone: str) -> str | None:
+        """SHA-256 of the weights of one backbone, which is loaded for it; None for a registered module."""
+        return self._network(backbone).sha256
+
     @property
     def networks(self) -> dict[str, nn.Module]:
         """The backbones that have been loaded, as they are run."""
@@ -86,8 +97,12 @@ class Encoder:
     def _network(self, name: str) -> "_Network":
         if name not in self._networks:
             backbone = find_backbone(name)
+            if self.variant.normalised:
+                require_plain(backbone)
             loaded = load_weights(backbone, file=self._files.get(name), offline=self._offline, progress=self._progress)
             network = self.variant.apply(loaded.network) if backbone.own else loaded.network
+            if self.variant.normalised:
+                normalise(network, backbone.preprocessing)
             network.to(self.device, self.precision, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._networks[name] = _Network(backbone, loaded.sha256, network)
         return self._networks[name]
@@ -130,10 +145,10 @@ class _Network:
                 if isinstance(part, nn.ReLU):
                     part.inplace = True  # half the memory traffic of the layer; what it overwrites is kept if wanted
 
-    def run(self, image: Tensor, paths: set[str], precision: torch.dtype) -> dict[str, Tensor]:
+    def run(self, image: Tensor, paths: set[str], precision: torch.dtype, recompute: bool) -> dict[str, Tensor]:
         inputs = self.backbone.preprocessing(image).to(dtype=precision, memory_format=torch.channels_last)
-        if inputs.requires_grad and self.trunk.reaches(paths):
-            return self.trunk.run(inputs, paths)
+        if inputs.requires_grad and self.trunk.reaches(paths, recompute):
+            return self.trunk.run(inputs, paths, recompute)
         # A registered module may run one layer several times; that is looked for once, by not stopping.
         whole_pass = not self.backbone.own and not paths <= self.known_to_run_once
         found: dict[str, Tensor] = {}

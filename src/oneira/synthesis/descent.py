@@ -11,6 +11,7 @@ from oneira.objectives import BoundObjective, Losses
 from oneira.synthesis.augmentation import Chain, Move
 from oneira.synthesis.averaging import Average
 from oneira.synthesis.canvas import Surface
+from oneira.synthesis.momentum import hand_over
 from oneira.synthesis.plan import Plan
 from oneira.synthesis.schedules import Scale
 
@@ -45,6 +46,11 @@ class Descent:
         self._good_average = average.state(copy=True)
         self._chain = Chain(plan.augmentation) if plan.augmentation else None
         self._generator = generator
+
+    def inherit(self, before: "Descent") -> None:
+        """Begin with the optimiser's moments at the end of `before`, resized; anew where they cannot be."""
+        if before.surface.pixelwise and self.surface.pixelwise:
+            hand_over(before.optimiser, self.optimiser)
 
     def step(self, objective: BoundObjective, index: int) -> Reading:
         """The step of `index` (from 0) at this scale. Raises NotFinite before anything is updated."""

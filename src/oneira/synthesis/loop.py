@@ -22,6 +22,7 @@ from oneira.synthesis.averaging import Average
 from oneira.synthesis.canvas import Surface
 from oneira.synthesis.carrying import Transition
 from oneira.synthesis.descent import Descent, NotFinite, Reading
+from oneira.synthesis.forecast import economise
 from oneira.synthesis.memory import memory_told, ran_out
 from oneira.synthesis.plan import Plan
 from oneira.synthesis.rehearsal import rehearse
@@ -37,7 +38,8 @@ class Synthesis:
     """A run of `plan`. Iterate over it once; stop iterating, or close the iterator, and nothing is left running.
 
     `device` and `precision` may be `auto`; `weights` names a file for a backbone; `offline` forbids downloads;
-    `progress` is told of them.
+    `progress` is told of them. `max_memory`: the bytes of memory that the process may hold, libraries and weights
+    included; how to run below it is chosen before the first step, see `settle`.
     Raises AddressError or PlanError, before any weights are read, for layers that are not there or pictures too small
     for them. Iterating raises SynthesisError where memory does not suffice, or a loss is not finite twice: `image` then
     still is the last good picture.
@@ -53,6 +55,7 @@ class Synthesis:
         weights: Mapping[str, Path] = MappingProxyType({}),
         offline: bool = False,
         progress: Progress | None = None,
+        max_memory: int | None = None,
     ) -> None:
         if not 0 <= seed < SEEDS:
             raise PlanError(f"a seed is a whole number of at least 0 and below 2^63, not {seed}")
@@ -60,6 +63,10 @@ class Synthesis:
         self.seed = seed
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
+        if max_memory is not None and self.device.type != "cpu":
+            raise PlanError(f"a limit of memory is for the processor's, and this runs on {self.device}: leave it out")
+        self._max_memory = max_memory
+        self._settled: str | None = None
         self._loading = {"weights": weights, "offline": offline, "progress": progress}
         self.encoder = self._encoder(self.precision)
         rehearse(plan, self.encoder)
@@ -75,12 +82,23 @@ class Synthesis:
         self._weights_before: Mapping[str, str] = {}
 
     def __iter__(self) -> Iterator[Step]:
+        self.settle()
         scales = self.plan.schedule.scales
         while True:
             yield from self._descend(scales[self._scale])
             if self._scale + 1 == len(scales):
                 return
             self._enter(self._scale + 1)
+
+    def settle(self) -> str | None:
+        """Choose how to run within `max_memory`, and say how; None where there is no limit. Iterating begins with it.
+
+        A few steps are taken at small sizes, apart from the run, which stays as it is. Raises SynthesisError, with the
+        size that would fit, where this one does not.
+        """
+        if self._max_memory is not None and self._settled is None:
+            self._settled = economise(self.plan, self.encoder, self._max_memory)
+        return self._settled
 
     @property
     def image(self) -> Tensor:
@@ -137,6 +155,7 @@ class Synthesis:
         self._rescued = bool(state["rescued"])
         if self._rescued:
             self.encoder = self._encoder(torch.float32)
+            self._settled = None
         self._start = state["start"]
         self._surface = self._begin(self._scale)
         for parameter, saved in zip(self._surface.parameters, state["parameters"], strict=True):
@@ -144,6 +163,7 @@ class Synthesis:
                 raise ValueError(f"a picture of {tuple(saved.shape)} for a canvas of {tuple(parameter.shape)}")
             parameter.data.copy_(saved)
         self._average.restore(state["average"], self.device)
+        self._descent = None
         self._descent_before = copy.deepcopy(state["descent"])  # whose tensors will be changed in place
         self._weights_before = dict(state["weights"])
         self._generator.set_state(state["generator"])
@@ -154,7 +174,9 @@ class Synthesis:
         size = self._size(self._scale)
         with memory_told(size):
             objective = self._bind(size)
-            descent = self._descent = self._prepared(scale)
+            if self._descent is None:
+                self._descent = self._prepared(scale)
+            descent = self._descent
         before = sum(s.steps for s in self.plan.schedule.scales[: self._scale])
         while self._index < scale.steps:
             note = None
@@ -223,6 +245,8 @@ class Synthesis:
             )
         self._rescued = True
         self.encoder = self._encoder(torch.float32)
+        self._settled = None  # float32 takes twice the memory
+        self.settle()
         return f"the loss was not finite at {where}: went back one step, and on in float32"
 
     def _second_try(self, descent: Descent, objective: BoundObjective) -> Reading:
@@ -265,8 +289,13 @@ class Synthesis:
             else:
                 self._surface = surface.resized(size, carry)
         self._average = Average(self.plan.averaging)
-        self._descent = None
+        before, self._descent = self._descent, None
         self._scale, self._index = scale, 0
+        if self.plan.keep_momentum and before is not None and not isinstance(carry, Transition):
+            # Not left to the first step: a checkpoint that is taken before it must hold what is inherited.
+            with memory_told(size):
+                self._descent = self._prepared(self.plan.schedule.scales[scale])
+                self._descent.inherit(before)
 
 
 def synthesize(
