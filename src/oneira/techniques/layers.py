@@ -25,7 +25,7 @@ DREAM_LAYERS: Mapping[str, Layers] = MappingProxyType(
 )
 STYLE_LAYERS: Mapping[str, Layers] = MappingProxyType(
     {
-        "pocket": VGG_STYLE,
+        "pocket": ("relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1", "relu3_3", "relu4_1"),
         "googlenet": ("conv1/7x7_s2", "conv2/3x3", "inception_3a/output", "inception_3b/output", "inception_4a/output"),
         "inception_v3": ("Conv2d_1a_3x3", "Conv2d_2b_3x3", "Conv2d_4a_3x3", "mixed0", "mixed3"),
         "alexnet": ("relu1", "relu2", "relu3", "relu4", "relu5"),
@@ -34,9 +34,13 @@ STYLE_LAYERS: Mapping[str, Layers] = MappingProxyType(
         **dict.fromkeys(SQUEEZENETS, ("conv1", "fire2", "fire4", "fire6", "fire8")),
     }
 )
+# How much each of them counts, where that is not the same for all: strokes and colours more than what they make up.
+STYLE_LAYER_WEIGHTS: Mapping[str, tuple[float, ...]] = MappingProxyType(
+    {"pocket": (0.3, 0.25, 0.2, 0.12, 0.07, 0.04, 0.02)}
+)
 CONTENT_LAYERS: Mapping[str, Layers] = MappingProxyType(
     {
-        "pocket": ("relu4_2",),
+        "pocket": ("relu3_1",),
         "googlenet": ("inception_4a/output",),
         "inception_v3": ("mixed2",),
         "alexnet": ("relu4",),
@@ -52,3 +56,8 @@ def layers_for(model: str, table: Mapping[str, Layers]) -> Layers:
     if model not in table:
         raise PlanError(f"no layers are chosen for {model!r} here; name them (oneira models {model} lists them)")
     return table[model]
+
+
+def style_layers(model: str) -> tuple[Layers, tuple[float, ...] | None]:
+    """Where manner is compared in `model`, and how much each layer counts; None: all alike."""
+    return layers_for(model, STYLE_LAYERS), STYLE_LAYER_WEIGHTS.get(model)

@@ -13,12 +13,15 @@ from oneira.synthesis.canvas import Pixels
 from oneira.synthesis.optimisers import OptimiserSpec
 from oneira.synthesis.plan import Plan
 from oneira.synthesis.schedules import Schedule, single
-from oneira.techniques.layers import CONTENT_LAYERS, STYLE_LAYERS, layers_for
+from oneira.techniques.layers import CONTENT_LAYERS, STYLE_LAYERS, VGG_STYLE, Layers, layers_for
 
 ITERATIONS = 1000
 START_DEVIATION = 0.001 / 255  # of noise about the mean colour, with which it begins
 # Neither of the tolerances ends it: so many iterations are asked for, so many are done.
 LBFGS = OptimiserSpec("lbfgs", 1.0, {"history_size": 100, "tolerance_grad": -1, "tolerance_change": -1})
+# As in neural-style-pt, also where our own default has found others.
+CLASSIC_CONTENT: Mapping[str, Layers] = MappingProxyType({**CONTENT_LAYERS, "pocket": ("relu4_2",)})
+CLASSIC_STYLE: Mapping[str, Layers] = MappingProxyType({**STYLE_LAYERS, "pocket": VGG_STYLE})
 # The weights below are for the VGG-19 of Caffe, whose activations are in the hundreds; those of the embedded network
 # are below one, and total variation would be all that counts.
 ACTIVATION_UNITS: Mapping[str, float] = MappingProxyType({"pocket": 0.01})
@@ -43,11 +46,11 @@ class NeuralStyle:
 
     @classmethod
     def of(cls, model: str) -> "NeuralStyle":
-        """With the layers that style transfer takes from `model`; PlanError where nobody has chosen any."""
+        """With the classic layers of `model`; PlanError where nobody has chosen any."""
         return cls(
             model,
-            layers_for(model, CONTENT_LAYERS),
-            layers_for(model, STYLE_LAYERS),
+            layers_for(model, CLASSIC_CONTENT),
+            layers_for(model, CLASSIC_STYLE),
             unit=ACTIVATION_UNITS.get(model, 1.0),
         )
 

@@ -23,7 +23,7 @@ from oneira.objectives import (
 )
 from oneira.objectives import Dream as DreamTerm
 from oneira.objectives import Style as StyleTerm
-from oneira.techniques.layers import DREAM_LAYERS, STYLE_LAYERS, layers_for
+from oneira.techniques.layers import DREAM_LAYERS, layers_for, style_layers
 from oneira.techniques.technique import ImagePath, Technique
 
 
@@ -118,8 +118,9 @@ class Wishes(Technique):
     def _manner(self) -> list[Term]:
         if self.style is None:
             return []
-        layers = [self.address(name) for name in layers_for(self.model, STYLE_LAYERS)]
-        term = StyleTerm(self.picture(self.style).image, layers, ("gram", "moments"), "relative")
+        names, weights = style_layers(self.model)
+        layers = [self.address(name) for name in names]
+        term = StyleTerm(self.picture(self.style).image, layers, ("gram", "moments"), "relative", weights)
         return [self.style_weight * term]
 
     def _restraints(self) -> list[Term]:

@@ -17,11 +17,11 @@ from oneira.objectives.statistics import Statistics
 from oneira.objectives.style import StyleNormalization
 from oneira.objectives.term import as_sum
 from oneira.synthesis.canvas import pink_noise
-from oneira.techniques.layers import CONTENT_LAYERS, STYLE_LAYERS, Layers, layers_for
+from oneira.techniques.layers import CONTENT_LAYERS, Layers, layers_for, style_layers
 from oneira.techniques.styling.sources import Sources
 
 # With --strength 0.5, what content counts beside the style; found by eye and by judge on `pocket`.
-CONTENT_AT_HALF_STRENGTH = 0.05
+CONTENT_AT_HALF_STRENGTH = 0.03
 NOISE_SIDE = 512  # pixels of the noise that a content is compared with; it is resized to the canvas
 
 
@@ -35,7 +35,7 @@ class Manner(Sources):
         description="in place of --content-weight, and the same in every network and at any size: 0 keeps the content, "
         "1 takes on the manner alone (default: what the weights come to)",
     )
-    content_weight: float = Field(0.04, ge=0, description="how firmly the content stays")
+    content_weight: float = Field(0.01, ge=0, description="how firmly the content stays")
     style_weight: float = Field(1.0, ge=0, description="how firmly the manner is taken on")
     content_layer: tuple[str, ...] = Field(
         (), description="where content is compared; may be repeated (default: by model)"
@@ -44,7 +44,9 @@ class Manner(Sources):
     style_layer: tuple[str, ...] = Field(
         (), description="where manner is compared; may be repeated (default: by model)"
     )
-    style_layer_weight: tuple[float, ...] = Field((), description="one number per style layer (default: all alike)")
+    style_layer_weight: tuple[float, ...] = Field(
+        (), description="one number per style layer (default: by model; of layers that are named: all alike)"
+    )
     statistics: tuple[Statistics, ...] = Field(
         ("gram", "moments"), description="what manner is measured by; may be repeated"
     )
@@ -54,7 +56,7 @@ class Manner(Sources):
     balance: Literal["losses", "logarithms"] = Field(
         "losses", description="what weights multiply; with logarithms, a loss counts by its share, however small"
     )
-    smoothness: float = Field(1.0, ge=0, description="weight of total variation: larger is smoother")
+    smoothness: float = Field(0.03, ge=0, description="weight of total variation: larger is smoother")
     variation: VariationForm = Field("beta", description="what total variation adds up; beta: squares")
     dream: tuple[str, ...] = Field((), description="layer whose activity grows at the same time; may be repeated")
     dream_weight: float = Field(0.1, gt=0, description="with --dream: how much its growth counts, beside the style's 1")
@@ -88,7 +90,7 @@ class Manner(Sources):
 
     def style_layers(self) -> list[str]:
         """Where manner is compared."""
-        return self._addresses(self.style_layer or layers_for(self.model, STYLE_LAYERS))
+        return self._addresses(self.style_layer or style_layers(self.model)[0])
 
     def _manner(self, content: Tensor, sources: Sequence[StyleSource], mask: Tensor | None) -> Term:
         places = self.places(content)
@@ -107,12 +109,13 @@ class Manner(Sources):
         return Sum(tuple(part for style in styles for part in style.parts))
 
     def _style(self, sources: Sequence[StyleSource], shares: Sequence[float] | None = None) -> Term:
+        usual = None if self.style_layer else style_layers(self.model)[1]
         return StyleTerm(
             sources,
             self.style_layers(),
             self.statistics,
             self.normalization,
-            self.style_layer_weight or None,
+            self.style_layer_weight or usual,
             self.style_scale,
             shares,
         )

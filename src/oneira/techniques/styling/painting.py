@@ -59,9 +59,13 @@ class Painting(Technique):
     )
     ratio: float = Field(2**0.5, gt=1, le=4, description="factor from one size to the next")
     steps: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = Field(
-        (60, 60, 50, 50, 40),
+        (120, 80, 45, 22, 8),
         min_length=1,
         description="steps at each size; repeated: one number per size, the last stays",
+    )
+    carry: Literal["detail", "result"] = Field(
+        "detail",
+        description="what goes on to the next size: what was added to the start there, or the whole picture",
     )
     averaging: float = Field(
         0.0, ge=0, lt=1, description="decay of the average over iterates, which is the result; 0: none"
@@ -109,7 +113,9 @@ class Painting(Technique):
 
     def sizes(self, largest: int) -> Schedule:
         """From small to `largest` pixels."""
-        return octaves(largest, smallest=min(self.smallest, largest), ratio=self.ratio, steps=self.steps)
+        return octaves(
+            largest, smallest=min(self.smallest, largest), ratio=self.ratio, steps=self.steps, carry=self.carry
+        )
 
     def descent(self) -> OptimiserSpec:
         """The optimiser. PlanError where its settings belong to another."""
