@@ -11,11 +11,14 @@ from oneira.cli.main import main
 from oneira.images import load, resize, sample, save
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "docs/dream.md", "docs/pocket.md")]
+DOCUMENTS = [
+    ROOT / name for name in ("README.md", "CONTRIBUTING.md", "docs/dream.md", "docs/style.md", "docs/pocket.md")
+]
 # Shown at the size that users want; run at one that takes a second. Nothing else about a command is changed.
 SMALL = {
     "dream": ["--size", "48", "--octaves", "2", "--steps", "1"],
     "style": ["--size", "48", "--smallest", "48", "--steps", "2"],
+    "save-style": ["--size", "64"],
     "train": ["--phases", "16x1", "--batch", "4"],
     "bench": ["--size", "48", "--rounds", "1", "--model", "pocket"],
 }
@@ -48,15 +51,21 @@ def reduced(command):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Where the documents' pictures lie: three photographs, mask.png, and two folders of class folders."""
+    """Where the documents' pictures lie: four pictures, three masks, and two folders of class folders."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ONEIRA_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("ONEIRA_WEIGHTS", raising=False)
-    for name, source in (("cat", "cat"), ("sky", "rocket"), ("starry_night", "night_wind")):
+    for name, source in (
+        ("cat", "cat"),
+        ("sky", "rocket"),
+        ("starry_night", "night_wind"),
+        ("water_lilies", "rose_window"),
+    ):
         save(f"{name}.jpg", resize(load(sample(source)), (36, 48)))
-    mask = torch.zeros(1, 3, 36, 48)
-    mask[..., 12:36] = 1
-    save("mask.png", mask)
+    for name, white in (("mask", slice(12, 36)), ("left", slice(24)), ("right", slice(24, 48))):
+        mask = torch.zeros(1, 3, 36, 48)
+        mask[..., white] = 1
+        save(f"{name}.png", mask)
     generator = torch.Generator().manual_seed(0)
     for part in ("train", "validation"):
         for kind in ("red", "blue"):
@@ -74,7 +83,7 @@ def test_the_python_in_a_document_runs(document, folder, capsys):
         exec(compile(block, str(document), "exec"), names)
 
 
-NEEDS_WEIGHTS = ("google", "vgg19", "squeezenet")
+NEEDS_WEIGHTS = ("google", "vgg19", "squeezenet", "gatys")
 
 
 @pytest.mark.parametrize("command", sorted(set(shown_commands())))
@@ -87,6 +96,8 @@ def test_a_command_in_a_document_runs(command, folder, capsys):
     if "--resume" in words:
         assert main([*words[: words.index("--resume")], "--size", "48"]) == 0
         return  # a finished run leaves nothing to resume; resuming is tested with the commands
+    if words[0] == "style" and "starry_night.style" in words:
+        assert main(["save-style", "starry_night.jpg", *SMALL["save-style"]]) == 0
     makes_a_picture = words[0] in ("dream", "style") and "--explain" not in words
     if makes_a_picture and any(name in command for name in NEEDS_WEIGHTS):
         assert main([*words, "--offline"]) == 1

@@ -99,8 +99,8 @@ TECHNIQUE = {
         "content_layer_weight": (["--content-layer-weight", "2"], (2,)),
         "style_layer": (["--style-layer", "relu1_1", "--style-layer", "relu3_1"], ("relu1_1", "relu3_1")),
         "style_layer_weight": (
-            [word for weight in "54321" for word in ("--style-layer-weight", weight)],
-            (5, 4, 3, 2, 1),
+            [word for weight in "7654321" for word in ("--style-layer-weight", weight)],
+            (7, 6, 5, 4, 3, 2, 1),
         ),
         "statistics": (["--statistics", "wasserstein"], ("wasserstein",)),
         "normalization": (["--normalization", "average"], "average"),
@@ -127,6 +127,7 @@ TECHNIQUE = {
         "smallest": (["--smallest", "64"], 64),
         "ratio": (["--ratio", "2"], 2),
         "steps": (["--steps", "9", "--steps", "8"], (9, 8)),
+        "carry": (["--carry", "result"], "result"),
         "averaging": (["--averaging", "0.5"], 0.5),
     },
 }

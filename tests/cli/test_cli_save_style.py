@@ -290,7 +290,7 @@ class TestBadInput:
             ),
             (["row.png", "painting.png", *PAINT], 1, ""),
             (["row.png", "painting.png", "--size", 64, "--steps", 1], 1, "too small for pocket"),
-            (["cat.png", "row.png", "--size", 64, "--steps", 1], 1, "too small for pocket"),
+            (["cat.png", "row.png", "--size", 64, "--style-layer", "relu5_1"], 1, "too small for pocket"),
         ],
     )
     def test_is_told_in_one_line(self, words, status, hint, oneira, drawn, picture, painting, folder):

@@ -8,7 +8,7 @@ from noise_pictures import noise
 import oneira as on
 from oneira.techniques import TECHNIQUES
 
-VERBS = [*TECHNIQUES, "rerun", "recipe", "models", "bench", "train backbone"]
+VERBS = [*TECHNIQUES, "save-style", "rerun", "recipe", "models", "bench", "bench style", "train backbone"]
 
 
 def test_it_tells_its_version_and_its_verbs(oneira):

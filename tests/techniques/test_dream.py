@@ -261,7 +261,7 @@ class TestWishes:
         several = terms(plan(layer=(), class_=("banana", "auto", "7")))
         assert [type(term) for term in several] == [ClassLogit, SeenClass, ClassLogit]
         assert torch.equal(several[1].image, picture(1))
-        steps, _ = run(plan(layer=(), class_="auto", size=64, octaves=1))
+        steps, _ = run(plan(layer=(), class_="auto", size=64, octaves=1, jitter=0))
         assert steps[-1].loss < steps[0].loss
 
     def test_classes_join_a_layer_that_is_named_and_stand_alone_otherwise(self, plan):

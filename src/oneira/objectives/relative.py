@@ -14,7 +14,7 @@ from oneira.objectives.term import BoundTerm, Size, Term, View
 class Relative(Term):
     """`term`'s loss over the absolute value of its loss, or of `by`'s, for `image` (1, 3, h, w) at the canvas's size.
 
-    The activity of a layer begins at -1 in every network, where the bare one is about 0.5 in `pocket` and hundreds in
+    The activity of a layer begins at -1 in every network, where the bare one is about 0.1 in `pocket` and hundreds in
     others. Near the relative losses of content and manner, whose targets are measured in the same way.
     """
 
