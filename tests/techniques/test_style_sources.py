@@ -239,9 +239,10 @@ class TestSavedStyles:
             ),
         ],
     )
-    def test_another_look_is_refused_before_anything_is_computed(self, options, message, saved, plan):
+    @pytest.mark.parametrize("beside", [(), ("dull",)], ids=["alone", "behind a picture"])
+    def test_another_look_is_refused_before_anything_is_computed(self, options, message, beside, saved, plan):
         with pytest.raises(PlanError, match=message) as told:
-            Synthesis(plan(style=saved("starry"), **options))
+            Synthesis(plan(style=(*beside, saved("starry")), **options))
         assert len(str(told.value).splitlines()) == 1
 
     def test_a_damaged_one_among_several_is_named(self, saved, plan, tmp_path):

@@ -52,6 +52,9 @@ class StyleSource(ABC):
         Raises PlanError for what it does not have.
         """
 
+    def require(self, encoder: Encoder, addresses: Sequence[Address], statistics: Collection[str]) -> None:
+        """Raise PlanError for what is known to be missing before a network is loaded; a picture lacks nothing."""
+
 
 @dataclass(frozen=True, eq=False)
 class Artwork(StyleSource):

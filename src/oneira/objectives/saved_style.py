@@ -74,7 +74,10 @@ class SavedStyle(StyleSource):
         self, encoder: Encoder, addresses: Sequence[Address], area: float, statistics: Collection[str]
     ) -> dict[Address, StyleTarget]:
         """What was kept, interpolated; the network is asked only whether it is the same."""
-        self._require(encoder, addresses, statistics)
+        self.require(encoder, addresses, statistics)
+        for backbone in sorted({address.backbone for address in addresses}):
+            if encoder.digest(backbone) != self.weights.get(backbone):
+                raise PlanError(f"the saved style was seen by other weights of {backbone}; save it anew with these")
         around = self._around(area)
         return {
             address: _on(
@@ -95,7 +98,8 @@ class SavedStyle(StyleSource):
         share = math.log(area / low.area) / math.log(high.area / low.area)
         return [(low, 1 - share), (high, share)]
 
-    def _require(self, encoder: Encoder, addresses: Sequence[Address], statistics: Collection[str]) -> None:
+    def require(self, encoder: Encoder, addresses: Sequence[Address], statistics: Collection[str]) -> None:
+        """Raise PlanError for layers and statistics that were not kept, and for a network that is run otherwise."""
         known = self.rungs[0].targets
         missing = [str(address) for address in addresses if _key(address) not in known]
         if missing:
@@ -110,9 +114,6 @@ class SavedStyle(StyleSource):
                 f"the saved style was seen by a network with {_words(self.variant)}, not {_words(encoder.variant)}; "
                 "run the network alike, or save the style anew"
             )
-        for backbone in sorted({address.backbone for address in addresses}):
-            if encoder.digest(backbone) != self.weights.get(backbone):
-                raise PlanError(f"the saved style was seen by other weights of {backbone}; save it anew with these")
 
     def write(self, path: Path) -> None:
         """Into a file, all of it or nothing. Raises StyleFileError where it cannot be written."""

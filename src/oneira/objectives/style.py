@@ -117,6 +117,8 @@ class Style(Term):
         counted = [each for each in zip(sources, picture_shares(self.shares, len(sources)), strict=True) if each[1] > 0]
         area = size[0] * size[1] * self.scale**2
         statistics = names_of(self.statistics)
+        for source in sources:
+            source.require(encoder, addresses, statistics)
         seen = [source.look(encoder, addresses, area, statistics) for source, _ in counted]
         return {
             address: StyleTarget.average([look[address] for look in seen], [share for _, share in counted])
