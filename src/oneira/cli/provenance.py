@@ -10,7 +10,7 @@ from oneira.cli.run_options import NAMES, RerunOptions, RunOptions
 from oneira.cli.running import run_technique, use_threads
 from oneira.cli.screen import put
 from oneira.errors import AddressError, PlanError, RecipeError, nearest
-from oneira.images import InputFile, Recipe, check_inputs, current_versions, read_recipe
+from oneira.images import Recipe, check_inputs, current_versions, read_recipe
 from oneira.techniques import TECHNIQUES, Technique, located
 
 
@@ -32,7 +32,7 @@ def _rerun(picture: Path, **options: Any) -> int:
     found = read_recipe(picture)
     technique = _technique_of(found, picture).from_recipe(found)
     output = given.output or free_output(picture.parent, f"{picture.stem}-rerun", picture.suffix, resume=given.resume)
-    inputs = [Path(file.path) for entry in _located(found).inputs.values() for file in _files(entry)]
+    inputs = [Path(file.path) for files in _located(found).input_files.values() for file in files]
     require_output(output, [picture, *inputs], given.depth)
     check_inputs(_located(found))
     display.note(_other_versions(found))
@@ -75,15 +75,11 @@ def _technique_of(found: Recipe, picture: Path) -> type[Technique]:
     return TECHNIQUES[name]
 
 
-def _files(entry: InputFile | tuple[InputFile, ...]) -> tuple[InputFile, ...]:
-    return entry if isinstance(entry, tuple) else (entry,)
-
-
 def _located(found: Recipe) -> Recipe:
     """Samples are recorded by name; to compare their bytes, their files are needed."""
     inputs = {
-        name: tuple(file.model_copy(update={"path": str(located(file.path))}) for file in _files(entry))
-        for name, entry in found.inputs.items()
+        name: tuple(file.model_copy(update={"path": str(located(file.path))}) for file in files)
+        for name, files in found.input_files.items()
     }
     return found.model_copy(update={"inputs": inputs})
 

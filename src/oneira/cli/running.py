@@ -214,6 +214,5 @@ class _PictureRun:
 
 def _alpha(technique: Technique, image: Tensor) -> Tensor | None:
     """The transparency of the picture that is worked on, at the result's size."""
-    placed = any(name in technique.inputs for name in technique.positional)
-    alpha = technique.picture(technique.input_paths[0]).alpha if placed else None
+    alpha = None if technique.worked_on is None else technique.picture(technique.worked_on).alpha
     return None if alpha is None else resize(alpha, (image.shape[2], image.shape[3]))

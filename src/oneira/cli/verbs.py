@@ -91,11 +91,10 @@ def usage_of(technique: type[Technique]) -> str:
 
 
 def _made(technique: Technique, running: RunOptions) -> int:
-    verb, paths = technique.verb(), technique.input_paths
-    placed = any(name in technique.inputs for name in technique.positional)
-    stem = f"{Path(paths[0].removeprefix(SAMPLE)).stem}-{verb}" if placed else verb
+    verb, first = technique.verb(), technique.worked_on
+    stem = verb if first is None else f"{Path(first.removeprefix(SAMPLE)).stem}-{verb}"
     output = running.output or free_output(Path(), stem, ".png", resume=running.resume)
-    require_output(output, list(map(located, paths)), running.depth)
+    require_output(output, list(map(located, technique.input_paths)), running.depth)
     return run_technique(technique, running, output, Display(quiet=running.quiet, json=running.as_json))
 
 

@@ -73,6 +73,11 @@ class Recipe(BaseModel):
             raise RecipeError(f"a recipe of {size:,} bytes; at most {MAX_BYTES:,} are kept")
         return self
 
+    @property
+    def input_files(self) -> dict[str, tuple[InputFile, ...]]:
+        """`inputs`, one file as one of several."""
+        return {option: files if isinstance(files, tuple) else (files,) for option, files in self.inputs.items()}
+
     def to_json(self, indent: int | None = None) -> str:
         """The recipe as JSON of printable ASCII only, so that no name in it can steer a terminal."""
         try:
@@ -108,8 +113,8 @@ class Recipe(BaseModel):
 
 def check_inputs(recipe: Recipe) -> None:
     """See that every input is still the file that the recipe means; RecipeError for the first that is not."""
-    for option, files in recipe.inputs.items():
-        for file in files if isinstance(files, tuple) else (files,):
+    for option, files in recipe.input_files.items():
+        for file in files:
             found = sha256_of(Path(file.path))
             if found != file.sha256:
                 raise RecipeError(

@@ -194,12 +194,13 @@ class Technique(BaseModel, ABC):
 
     @property
     def input_paths(self) -> tuple[str, ...]:
-        """All of them; the one that is worked on first."""
-        names = [
-            *(n for n in self.positional if n in self.inputs),
-            *(n for n in self.inputs if n not in self.positional),
-        ]
-        return tuple(path for name in names for path in self.inputs[name])
+        """All of them."""
+        return tuple(path for paths in self.inputs.values() for path in paths)
+
+    @property
+    def worked_on(self) -> str | None:
+        """The picture that is told first by its place; None where none is."""
+        return next((self.inputs[name][0] for name in self.positional if name in self.inputs), None)
 
     def recipe(self, synthesis: Synthesis) -> Recipe:
         """All that made the picture of `synthesis`."""

@@ -143,6 +143,7 @@ def _size(mask: Tensor) -> tuple[int, int]:
     return mask.shape[2], mask.shape[3]
 
 
-def _relative(term: Sum, image: Tensor, by: Term) -> Sum:
+def _relative(term: Sum, image: Tensor, by: Sum) -> Sum:
     """Every part of the sum in units of what `by` comes to for the image."""
-    return Sum(tuple((weight, Relative(image, part, by)) for weight, part in term.parts))
+    # A part that is all of `by` is measured by itself: its targets are computed once.
+    return Sum(tuple((w, Relative(image, part, None if by.parts == ((1.0, part),) else by)) for w, part in term.parts))
