@@ -14,7 +14,7 @@ from oneira.synthesis.loop import Synthesis, synthesize
 from oneira.synthesis.plan import Plan
 from oneira.synthesis.saving import save
 from oneira.synthesis.steps import Step
-from oneira.techniques import Dream, Style
+from oneira.techniques import Dream, Inversion, Style, Texture
 
 __version__ = version("oneira")
 
@@ -22,12 +22,14 @@ __all__ = [
     "Dream",
     "Encoder",
     "Fourier",
+    "Inversion",
     "Picture",
     "Pixels",
     "Plan",
     "Step",
     "Style",
     "Synthesis",
+    "Texture",
     "Variant",
     "__version__",
     "backbones",

@@ -194,6 +194,10 @@ class TestOptionsOfEveryVerb:
         assert oneira(*tour, "--stages", "legs").status == 0
         assert pictures_in(folder / "legs") == ["0001-first-leg.png", "0002-second.png"]
 
+    def test_csv_is_a_table_of_losses(self, oneira, dream, folder):
+        assert oneira(*dream, "--csv", "losses.csv").status == 0
+        assert (folder / "losses.csv").read_text().startswith("stage,dream\ndream,-")
+
     def test_max_memory_is_told_and_refused_where_it_is_too_little(self, oneira, dream, folder):
         ended = oneira(*dream, "--max-memory", "1TB")
         assert ended.status == 0
@@ -215,6 +219,7 @@ class TestOptionsOfEveryVerb:
             "save_every": self.test_save_every_leaves_nothing_behind_in_the_end,
             "resume": self.test_resume,
             "stages": self.test_stages,
+            "csv": self.test_csv_is_a_table_of_losses,
             "depth": self.test_depth,
             "sidecar": self.test_sidecar_and_no_recipe,
             "no_recipe": self.test_sidecar_and_no_recipe,

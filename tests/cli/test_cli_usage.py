@@ -115,7 +115,7 @@ TROUBLE = {
     "a folder": ("dream .", "folder"),
     "an empty file": ("dream empty.png", "'empty.png'"),
     "text": ("dream notes.txt", "'notes.txt'"),
-    "a picture too small": ("dream dot.png", "at the smallest of 5 sizes"),
+    "a picture too small": ("dream dot.png", "a 1x1 picture is too small for"),
     "no such folder for the output": ("dream cat.png -o nowhere/dream.png", "'nowhere'"),
     "an unknown format": ("dream cat.png -o dream.xyz", ".png"),
     "a folder as the output": ("dream cat.png -o .", "extension"),

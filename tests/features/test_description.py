@@ -6,7 +6,7 @@ from torch import nn
 
 from oneira.errors import AddressError, PlanError
 from oneira.features.backbones import FAMILIES
-from oneira.features.description import describe, smallest_side
+from oneira.features.description import describe, smallest_side, stride_of
 from oneira.features.encoder import Encoder
 from oneira.features.registry import find_backbone, register_backbone, resolve
 from oneira.features.variant import Variant
@@ -49,6 +49,34 @@ def test_every_layer_is_described_once(name):
     descriptions = describe(backbone)
     assert sorted(description.layer for description in descriptions) == sorted(backbone.layers)
     assert sum(len(description.aliases) for description in descriptions) == len(backbone.aliases)
+
+
+@pytest.mark.parametrize(
+    ("address", "stride"),
+    [
+        ("vgg19:relu1_2", 1),
+        ("vgg19:pool1", 2),
+        ("vgg19:relu5_1", 16),
+        ("vgg19:fc8", 32),
+        ("pocket:relu4_1", 8),
+        ("googlenet:inception_5b", 32),
+        ("googlenet:fc", 32),
+        ("tiny:relu3", 2),
+    ],
+)
+def test_the_stride_of_a_layer_or_where_it_has_no_positions_the_largest_before_it(address, stride):
+    assert stride_of(address) == stride_of(resolve(address)) == stride
+
+
+def test_there_is_no_stride_where_nothing_is_or_runs(registered):
+    network = nn.Sequential(nn.Conv2d(3, 4, 3))
+    network.idle = nn.ReLU()
+    network.forward = lambda image: network[0](image)
+    register_backbone("half idle", network)
+    with pytest.raises(AddressError, match="layer half idle:idle never runs"):
+        stride_of("half idle:idle")
+    with pytest.raises(AddressError, match="unknown layer 'relu9_1' of vgg19"):
+        stride_of("vgg19:relu9_1")
 
 
 def test_channels_and_strides():

@@ -45,6 +45,25 @@ def test_a_packed_convolution_is_torchs(channels, kernel, size, batch, rectified
     assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@given(
+    channels=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    data=st.data(),
+)
+def test_one_that_wraps_is_that_of_a_picture_among_its_repetitions(channels, kernel, size, data):
+    padding = data.draw(st.tuples(*(st.integers(0, length - 1) for length in kernel)))
+    conv = convolution(*channels, kernel, padding=padding)
+    features = torch.rand(1, channels[0], *size, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    packed = PackedConv(conv, wraps=True)
+    among = conv(features.repeat(1, 1, 9, 9))
+    expected = among[..., 4 * size[0] : 5 * size[0], 4 * size[1] : 5 * size[1]]
+    gradient = torch.rand(expected.shape, generator=torch.Generator().manual_seed(1))
+    (by_features,) = torch.autograd.grad(expected, features, gradient)
+    found = packed.there(features.detach(), rectified=False), packed.back(gradient)
+    assert_close(found, (expected.detach(), by_features), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("size", [(8, 12), (2, 2), (9, 12), (8, 13), (9, 13), (1, 1)])
 @pytest.mark.parametrize(("channels", "padding"), [(1, 1), (3, 1), (4, 1), (5, 1), (3, 0), (3, 2)])
 def test_the_gradient_to_few_channels_is_exact_at_any_size(channels, padding, size):

@@ -69,6 +69,20 @@ def test_activations_and_gradients_are_those_of_automatic_differentiation(networ
         assert_close(ours.grad, torchs.grad, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("pooling", ["max", "avg"])
+def test_so_are_they_on_a_torus(network, image, pooling):
+    names = [path for path, _ in Variant(pooling, padding="circular").apply(network).named_children()]
+    trunk = Trunk(network.named_children())
+    assert trunk.reaches(names)
+    for paths in combinations(names, 2):
+        ours, torchs = image.clone().requires_grad_(), image.clone().requires_grad_()
+        found, expected = trunk.run(ours, paths), plainly(network, torchs, paths)
+        assert_close(found, expected, rtol=1e-4, atol=1e-6)
+        loss_of(found).backward()
+        loss_of(expected).backward()
+        assert_close(ours.grad, torchs.grad, rtol=1e-4, atol=1e-6)
+
+
 def test_activations_that_no_loss_looks_at_do_no_harm(network, image):
     ours, torchs = image.clone().requires_grad_(), image.clone().requires_grad_()
     Trunk(network.named_children()).run(ours, ("relu1", "conv3", "relu4"))["conv3"].sum().backward()

@@ -1,5 +1,7 @@
 """Other pooling and padding, against what torch itself computes."""
 
+from contextlib import suppress
+
 import pytest
 import torch
 from hypothesis import given
@@ -159,13 +161,108 @@ def test_where_there_is_too_little_to_reflect_the_border_is_repeated():
     assert_close(varied(conv, padding="reflect")(features), varied(conv, padding="replicate")(features))
 
 
+def on_a_torus(features: torch.Tensor, layer: nn.Module) -> torch.Tensor:
+    """(b, c, h', w', k, k'): what each window of a convolution or pool sees, every pixel by a division's remainder."""
+    for axis, (kernel, stride, padding) in enumerate(
+        zip(pair(layer.kernel_size), pair(layer.stride), pair(layer.padding), strict=True)
+    ):
+        extent = features.shape[2 + axis]
+        starts = torch.arange(-(-extent // stride)) * stride - padding
+        seen = (starts[:, None] + torch.arange(kernel) * pair(getattr(layer, "dilation", 1))[axis]) % extent
+        features = features.index_select(2 + axis, seen.flatten()).unflatten(2 + axis, seen.shape)
+        features = features.movedim(3 + axis, -1)
+    return features
+
+
+def pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
+
+
+@given(
+    kernel=st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    stride=st.integers(1, 3),
+    dilation=st.integers(1, 2),
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    data=st.data(),
+)
+def test_circular_padding_is_the_opposite_border_however_small_the_map(kernel, stride, dilation, size, data):
+    padding = tuple(data.draw(st.integers(0, length // 2)) for length in kernel)
+    conv = nn.Conv2d(3, 4, kernel, stride, padding, dilation).double()
+    features = torch.rand(1, 3, *size).double()
+    windows = on_a_torus(features, conv)
+    expected = torch.einsum("bchwij,dcij->bdhw", windows, conv.weight) + conv.bias[:, None, None]
+    assert_close(varied(conv, padding="circular")(features), expected)
+
+
+@pytest.mark.parametrize("size", [(8, 12), (2, 4), (9, 13)])
+@pytest.mark.parametrize(
+    "pool", [nn.MaxPool2d(3, 2, ceil_mode=True), nn.MaxPool2d(3, 1, 1, ceil_mode=True), nn.MaxPool2d(3, 2, 1)]
+)
+def test_pools_whose_windows_overlap_see_the_opposite_border_too(pool, size):
+    features = torch.rand(2, 3, *size).double()
+    windows = on_a_torus(features, pool).flatten(4)
+    by_hand = {"max": windows.amax(4), "avg": windows.mean(4), "l2": (9 * (windows.square().mean(4) + 1e-8)).sqrt()}
+    for pooling, expected in by_hand.items():
+        assert_close(varied(pool, pooling=pooling, gain=1.5, padding="circular")(features), 1.5 * expected)
+
+
+def test_average_pools_of_the_network_itself_wrap_and_keep_their_scale(features):
+    pool = nn.AvgPool2d(3, 1, 1)
+    for pooling in ("max", "l2"):
+        wrapped = varied(pool, pooling=pooling, padding="circular")(features)
+        assert_close(wrapped, on_a_torus(features, pool).flatten(4).mean(4))
+
+
+def test_a_torus_leaves_alone_what_never_looks_over_the_border():
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 2, 2), nn.MaxPool2d(2), nn.AvgPool2d(2))
+    before = list(network)
+    assert list(Variant(padding="circular").apply(network)) == before
+
+
+DEEP = {
+    "alexnet": "features",
+    "vgg16": "features",
+    "googlenet": "inception5b",
+    "inception_v3": "Mixed_7c",
+    "resnet50": "layer4",
+    "squeezenet1_0": "features",
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_rolling_the_picture_by_strides_rolls_the_activations_of_every_family(name, generator):
+    with torch.device("meta"):
+        network = Variant(padding="circular").apply(FAMILIES[name].build().eval())
+    network.to_empty(device="cpu").requires_grad_(False)
+    for part in network.modules():
+        if isinstance(part, nn.Conv2d):
+            fan = part.weight[0].numel()
+            part.weight.copy_(torch.randn(part.weight.shape, generator=generator) * (2 / fan) ** 0.5)
+            if part.bias is not None:
+                part.bias.zero_()
+        elif isinstance(part, nn.BatchNorm2d):
+            part.reset_running_stats()
+            nn.init.ones_(part.weight)
+            nn.init.zeros_(part.bias)
+    found = []
+    network.get_submodule(DEEP[name]).register_forward_hook(lambda *given: found.append(given[2]))
+    picture = torch.rand(1, 3, 64, 96, generator=generator)
+    for image in (picture, picture.roll((32, -64), (2, 3))):
+        with suppress(RuntimeError):  # what comes behind may expect another grid
+            network(image)
+    plain, rolled = found
+    strides = [side // there for side, there in zip((64, 96), plain.shape[2:], strict=True)]
+    assert plain.std() > 0
+    assert_close(rolled, plain.roll((32 // strides[0], -64 // strides[1]), (2, 3)), rtol=1e-3, atol=1e-4 * plain.max())
+
+
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
         ({"pooling": "average"}, "unknown pooling 'average'.*: max, avg, l2"),
         (
             {"padding": "reflection"},
-            "unknown padding 'reflection'; did you mean 'reflect'.*: zeros, replicate, reflect, replicate-first",
+            "unknown padding 'reflection'; did you mean 'reflect'.*: zeros, replicate, reflect, circular, replicate-f",
         ),
         ({"gain": 0.0}, r"the gain of pooling is a positive number, not 0\.0"),
         ({"gain": float("nan")}, "the gain of pooling is a positive number, not nan"),

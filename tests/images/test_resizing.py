@@ -1,5 +1,7 @@
 """Other sizes of the same picture."""
 
+import math
+
 import numpy as np
 import pytest
 import skimage.transform
@@ -99,3 +101,49 @@ def test_gradients_pass(image, method):
     image = image.requires_grad_()
     resize(image, (7, 9), method=method).sum().backward()
     assert image.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(st.integers(1, 16), st.integers(1, 16), st.integers(1, 16), st.integers(1, 16))
+def test_a_picture_that_wraps_is_resized_as_one_of_its_repetitions_among_many(
+    method, height, width, new_height, new_width
+):
+    image = torch.rand(1, 2, height, width, generator=torch.Generator().manual_seed(height + 17 * width)).double()
+    among = resize(image.repeat(1, 1, 9, 9), (9 * new_height, 9 * new_width), method=method)
+    expected = among[..., 4 * new_height : 5 * new_height, 4 * new_width : 5 * new_width]
+    assert_close(resize(image, (new_height, new_width), method=method, wraps=True), expected, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(SIDES, SIDES, SIDES, SIDES, st.integers(-5, 5), st.integers(-5, 5))
+def test_rolling_by_whole_pixels_of_both_sizes_and_resizing_can_change_places(
+    method, height, width, new_height, new_width, down, right
+):
+    image = torch.rand(1, 1, height, width, generator=torch.Generator().manual_seed(height * width)).double()
+    vertical, horizontal = math.gcd(height, new_height), math.gcd(width, new_width)
+    rolled = image.roll((down * height // vertical, right * width // horizontal), (2, 3))
+    wrapped = resize(image, (new_height, new_width), method=method, wraps=True)
+    expected = wrapped.roll((down * new_height // vertical, right * new_width // horizontal), (2, 3))
+    assert_close(resize(rolled, (new_height, new_width), method=method, wraps=True), expected, atol=1e-9, rtol=0)
+
+
+def test_a_picture_that_wraps_is_another_one_at_its_border_alone(image):
+    plain, wrapped = (resize(image, (40, 56), wraps=wraps) for wraps in (False, True))
+    assert_close(wrapped[..., 4:-4, 4:-4], plain[..., 4:-4, 4:-4], atol=1e-6, rtol=0)
+    assert (wrapped - plain).abs()[..., :2, :].max() > 0.05
+    assert resize(image, (20, 28), wraps=True) is image
+
+
+def test_differences_that_wrap_are_not_bounded_where_they_are_not_to_be(image):
+    # Bicubic interpolation is linear but for the clamp.
+    wide, shifted = (resize(each, (31, 17), bounded=False, wraps=True) for each in (image, 3 * image - 2))
+    assert_close(shifted, 3 * wide - 2, atol=1e-5, rtol=0)
+    assert shifted.min() < -0.5
+
+
+@pytest.mark.parametrize("width", [1, 5])
+@pytest.mark.parametrize("size", [(31, 1), (7, 1), (1, 1), (18, 1), (7, 2)])
+def test_a_single_column_is_resized_as_a_single_row_is(width, size):
+    picture = torch.rand(1, 3, 18, width, generator=torch.Generator().manual_seed(0))
+    across = resize(picture.mT, (size[1], 18))  # rows first
+    assert_close(resize(picture, size), resize(across, (size[1], size[0])).mT, atol=0.02, rtol=0)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from oneira.errors import ImageError, PlanError, StyleFileError
 from oneira.features.encoder import Encoder
 from oneira.features.registry import resolve
 from oneira.features.variant import Variant
+from oneira.images import fit_area
 from oneira.objectives import Artwork, SavedStyle, Style, View, read_style
 from oneira.objectives.artwork import StyleTarget
 from oneira.objectives.histogram import quantiles, resampled
@@ -72,13 +74,13 @@ class TestParts:
             strict=True,
         ):
             assert_close(one.summary.second, two.summary.second)
-            assert_close(one.quantiles, two.quantiles)
+            assert_close(one.measured["histogram"], two.measured["histogram"])
 
     def test_a_white_mask_is_no_mask(self, encoder):
         whole, masked = (looked(Artwork(drawn(1), mask), encoder) for mask in (None, torch.ones(1, 1, 40, 32)))
         for one, two in zip(whole, masked, strict=True):
             assert_close(one.summary.second, two.summary.second)
-            assert_close(one.quantiles, two.quantiles)
+            assert_close(one.measured["histogram"], two.measured["histogram"])
 
     @given(st.integers(2, 30), st.integers(0, 1000))
     @settings(deadline=None)
@@ -103,6 +105,20 @@ class TestParts:
             < looked(Artwork(drawn(1)), encoder, AREAS[2])[0].positions
         )
 
+    @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 5000 * 5000))
+    def test_what_covers_its_own_share_of_the_canvas_has_its_own_size_to_the_pixel(self, height, width, area):
+        assert fit_area(height, width, area * (height * width / area)) == (height, width)
+
+    @pytest.mark.parametrize("canvas", [(40, 32), (64, 96), (13, 17)])
+    def test_a_sample_that_covers_its_own_share_of_the_full_canvas_is_looked_at_as_it_is(self, canvas, encoder):
+        sample, area = drawn(1), canvas[0] * canvas[1]
+        source = Artwork(sample, covers=40 * 32 / area)
+        for address, target in zip(LAYERS, looked(source, encoder, area), strict=True):
+            assert torch.equal(target.summary.second, summarise(encoder(sample, LAYERS)[resolve(address)]).second)
+        at_half = looked(source, encoder, area / 4)[0]
+        assert at_half.positions == 20 * 16
+        assert looked(Artwork(sample, long_side=20, covers=9.0), encoder, area)[0].positions == 20 * 16
+
     @pytest.mark.parametrize(
         ("parts", "message"),
         [
@@ -110,6 +126,7 @@ class TestParts:
             ({"mask": torch.rand(1, 3, 8, 8)}, r"mask is \(1, 1, height, width\)"),
             ({"mask": torch.zeros(1, 1, 8, 8)}, "black everywhere"),
             ({"long_side": 0}, "at least 1 pixel, not 0"),
+            *(({"covers": covers}, f"above 0, not {covers}") for covers in (0.0, -1.0, math.inf, math.nan)),
         ],
     )
     def test_bad_parts_are_refused(self, parts, message):
@@ -122,7 +139,7 @@ class TestSavedStyles:
         saved, picture = kept(encoder, drawn(1)), Artwork(drawn(1))
         for one, two in zip(looked(saved, encoder), looked(picture, encoder), strict=True):
             assert_close(one.summary.second, two.summary.second)
-            assert_close(one.quantiles, two.quantiles)
+            assert_close(one.measured["histogram"], two.measured["histogram"])
             assert one.positions == two.positions
 
     def test_a_file_gives_back_what_was_written_but_for_half_precisions_rounding(self, encoder, tmp_path):
@@ -136,7 +153,7 @@ class TestSavedStyles:
             assert_close(one.summary.second, two.summary.second, rtol=0, atol=5e-4 * largest)
             assert_close(one.summary.mean, two.summary.mean)
             assert_close(one.summary.deviation, two.summary.deviation)
-            assert one.quantiles.shape[:2] == two.quantiles.shape[:2]
+            assert one.measured["histogram"].shape[:2] == two.measured["histogram"].shape[:2]
 
     def test_painting_with_the_file_is_painting_with_the_picture(self, encoder, tmp_path):
         kept(encoder, drawn(1)).write(tmp_path / "one.style")
@@ -176,6 +193,12 @@ class TestSavedStyles:
         plain = Style([drawn(1), drawn(2)], LAYERS, EVERYTHING, shares=(0.5, 0.5)).bind(encoder, CANVAS)
         view = View(seen, encoder(seen, LAYERS))
         assert_close(mixed.evaluate(view), plain.evaluate(view))
+
+    def test_histograms_that_nobody_asks_for_are_not_in_the_way(self, encoder):
+        seen, with_histograms = drawn(3, 24, 24), kept(encoder, drawn(1))
+        without = kept(encoder, drawn(1), statistics=("gram",))
+        mixed = [loss([saved, drawn(2)], encoder, seen, statistics="gram") for saved in (with_histograms, without)]
+        assert torch.equal(*mixed)
 
     def test_other_layers_networks_and_weights_are_refused(self, encoder):
         saved = kept(encoder, drawn(1), statistics=("gram",))

@@ -1,5 +1,7 @@
 """Laws of the summaries, and their distances against plain transcriptions of the formulas."""
 
+from typing import get_args
+
 import pytest
 import scipy.linalg
 import torch
@@ -11,6 +13,8 @@ from oneira.objectives.squares import sum_of_squares
 from oneira.objectives.statistics import (
     DISTANCES,
     LONGEST_RUN_ON_CPU,
+    MEASURES,
+    Statistics,
     _sums_by_convolution,
     _sums_by_product,
     gram,
@@ -101,6 +105,28 @@ def test_a_summary_is_at_no_distance_from_itself_and_at_some_from_others(name):
     one, other = summarise(activations(5)), summarise(activations(6, height=11))
     assert DISTANCES[name].between(one, one).item() == pytest.approx(0, abs=1e-5)
     assert DISTANCES[name].between(one, other).item() > 1e-4
+
+
+def test_every_statistic_is_a_distance_or_a_measure():
+    assert sorted(get_args(Statistics)) == sorted([*DISTANCES, *MEASURES])
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_what_is_measured_is_at_no_distance_from_itself_and_at_some_from_others(name):
+    measure, features = MEASURES[name], activations(5)
+    target, other = measure.of(features, None), measure.of(activations(6, height=11), None)
+    assert measure.between(features, target, None) == 0
+    assert measure.between(features, other, None) > 1e-3
+    assert_close(measure.average([target, target], (0.25, 0.75)), target)
+    assert measure.size(target).item() > 0
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_what_is_measured_of_a_batch_is_summed_over_its_pictures(name):
+    measure, features = MEASURES[name], activations(5, batch=3)
+    target = measure.of(activations(6, height=11), None)
+    apart = [measure.between(one, target, None) for one in features.split(1)]
+    assert_close(measure.between(features, target, None), sum(apart))
 
 
 def test_moments_are_means_and_deviations():

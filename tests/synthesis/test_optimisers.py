@@ -4,14 +4,21 @@ import math
 from dataclasses import replace
 
 import pytest
+import scipy.optimize
 import torch
-from plans import finished, style_plan
+from hypothesis import given
+from hypothesis import strategies as st
+from plans import finished, resumes_equal, style_plan
 from torch.testing import assert_close
 
 from oneira.errors import PlanError, SynthesisError
 from oneira.objectives import TotalVariation
+from oneira.synthesis.augmentation import Jitter
 from oneira.synthesis.canvas import Pixels
+from oneira.synthesis.confined import Confined
+from oneira.synthesis.fourier import Fourier
 from oneira.synthesis.loop import Synthesis
+from oneira.synthesis.luminance import Luminance
 from oneira.synthesis.optimisers import OPTIMISERS, OptimiserSpec
 from oneira.synthesis.schedules import Scale, Schedule, single
 
@@ -157,3 +164,152 @@ class TestRelativeLBFGS:
         assert "gradient is zero" in steps[0].note
         assert synthesis.image.isfinite().all()
         assert steps[-1].loss < steps[2].loss
+
+
+def bounded_minimum(function, start: torch.Tensor, steps: int) -> tuple[torch.Tensor, list[float]]:
+    """Where `lbfgs-b` comes to, and the losses on its way; all within bounds."""
+    values = start.clone().requires_grad_()
+    optimiser = OptimiserSpec("lbfgs-b").build([values])
+    losses = []
+
+    def closure():
+        optimiser.zero_grad()
+        loss = function(values)
+        loss.backward()
+        losses.append(loss.item())
+        return loss
+
+    for _ in range(steps):
+        optimiser.step(closure)
+        assert values.min() >= 0
+        assert values.max() <= 1
+    return values.detach(), losses
+
+
+def scipy_minimum(function, start: torch.Tensor) -> torch.Tensor:
+    def with_gradient(numbers):
+        values = torch.tensor(numbers).requires_grad_()
+        loss = function(values)
+        loss.backward()
+        return loss.item(), values.grad.numpy()
+
+    limits = {"bounds": [(0, 1)] * start.numel(), "options": {"ftol": 1e-15, "gtol": 1e-10}}
+    found = scipy.optimize.minimize(with_gradient, start.numpy(), jac=True, method="L-BFGS-B", **limits)
+    return torch.tensor(found.x)
+
+
+def rosenbrock(values: torch.Tensor) -> torch.Tensor:
+    """On [-1, 0.8]: the free minimum, 1 everywhere, lies outside."""
+    z = 1.8 * values - 1
+    return (100 * (z[1:] - z[:-1].square()).square() + (1 - z[:-1]).square()).sum()
+
+
+class TestBoundedLBFGS:
+    @given(st.lists(st.floats(-2, 3), min_size=1, max_size=12), st.floats(0, 2))
+    def test_a_separable_square_ends_at_the_nearest_point_within_bounds(self, target, spread):
+        wanted = torch.tensor(target, dtype=torch.float64)
+        stiffness = torch.logspace(0, spread, len(target), dtype=torch.float64)
+        start = torch.full_like(wanted, 0.5)
+        found, _ = bounded_minimum(lambda x: (stiffness * (x - wanted).square()).sum(), start, 60)
+        assert_close(found, wanted.clamp(0, 1), atol=1e-3, rtol=0)
+
+    @pytest.mark.parametrize("seed", range(4))
+    @pytest.mark.parametrize("decades", [1, 3])
+    def test_squares_whose_values_depend_on_each_other_end_where_scipys_l_bfgs_b_does(self, seed, decades):
+        generator = torch.Generator().manual_seed(seed)
+        wanted = 0.5 + torch.randn(40, generator=generator, dtype=torch.float64)
+        turned, _ = torch.linalg.qr(torch.randn(40, 40, generator=generator, dtype=torch.float64))
+        hessian = turned * torch.logspace(0, decades, 40, dtype=torch.float64) @ turned.mT
+        start = torch.full((40,), 0.5, dtype=torch.float64)
+
+        def square(values):
+            return (values - wanted) @ hessian @ (values - wanted)
+
+        found, _ = bounded_minimum(square, start, 120)
+        expected = scipy_minimum(square, start)
+        assert (expected == 0).any()
+        assert (expected == 1).any()
+        assert ((expected > 0) & (expected < 1)).any()
+        assert_close(found, expected, atol=1e-3, rtol=0)
+
+    @pytest.mark.parametrize("count", [2, 10])
+    def test_so_does_rosenbrocks_valley_when_its_end_is_out_of_bounds(self, count):
+        start = torch.full((count,), 0.3, dtype=torch.float64)
+        found, _ = bounded_minimum(rosenbrock, start, 150)
+        expected = scipy_minimum(rosenbrock, start)
+        assert (expected == 1).any()
+        assert_close(found, expected, atol=1e-3, rtol=0)
+
+    def test_where_no_bound_is_met_it_is_lbfgs(self):
+        def square(values):
+            return ((values - 0.4).square() * torch.arange(1.0, 9.0)).sum() + (values - 0.4).pow(4).sum()
+
+        start = torch.linspace(0.3, 0.7, 8)
+        values = start.clone().requires_grad_()
+        optimiser = OptimiserSpec("lbfgs").build([values])
+
+        def closure():
+            optimiser.zero_grad()
+            loss = square(values)
+            loss.backward()
+            return loss
+
+        for _ in range(5):
+            optimiser.step(closure)
+        found, _ = bounded_minimum(square, start, 5)
+        assert (found - start).abs().max() > 0.05
+        assert_close(found, values.detach(), atol=1e-5, rtol=0)
+
+    def test_what_is_held_at_a_bound_is_free_again_when_descent_leads_inwards(self):
+        # The first value is pushed out of bounds until the second has moved.
+        def square(values):
+            return (values[0] - 2 * values[1] + 0.5).square() + 0.5 * (values[1] - 1).square()
+
+        start = torch.tensor([0.0, 0.0], dtype=torch.float64)
+        found, losses = bounded_minimum(square, start, 60)
+        assert_close(found, scipy_minimum(square, start), atol=1e-4, rtol=0)
+        assert found[0] > 0.5
+        assert losses[-1] < losses[0]
+
+    def test_where_all_is_held_nothing_moves_until_something_is_free(self):
+        values = torch.tensor([0.0, 1.0, 0.5], dtype=torch.float64).requires_grad_()
+        optimiser = OptimiserSpec("lbfgs-b").build([values])
+        slope = torch.tensor([1.0, -1.0, 0.0], dtype=torch.float64)
+
+        def closure():
+            optimiser.zero_grad()
+            loss = (slope * values).sum() + 0.5 * (slope * values).square().sum()
+            loss.backward()
+            return loss
+
+        for _ in range(3):
+            optimiser.step(closure)
+        assert values.tolist() == [0.0, 1.0, 0.5]
+        slope[2] = 1.0
+        for _ in range(40):
+            optimiser.step(closure)
+        assert_close(values.detach(), torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64), atol=1e-4, rtol=0)
+
+    @pytest.mark.parametrize("exponent", [-60, -13, 7])
+    def test_a_power_of_two_changes_no_bit(self, exponent, image):
+        bounded = {"optimiser": OptimiserSpec("lbfgs-b")}
+        expected = finished(lbfgs_plan(image, **bounded))
+        assert ((expected == 0) | (expected == 1)).any()
+        assert (expected - image).abs().mean() > 0.02
+        assert torch.equal(finished(lbfgs_plan(image, 2.0**exponent, **bounded)), expected)
+
+    @pytest.mark.parametrize("stop", [1, 5, 9])
+    def test_a_resumed_run_ends_in_the_same_bytes(self, stop, image):
+        resumes_equal(style_plan(image, optimiser=OptimiserSpec("lbfgs-b"), averaging=0.0), stop)
+
+    def test_it_is_for_canvases_whose_parameters_are_a_pictures_values(self, image):
+        spec, mask = OptimiserSpec("lbfgs-b"), torch.ones(1, 1, 20, 28)
+        assert spec.searches
+        for canvas in (Confined(Pixels.of(image), image, mask), Luminance(Pixels.of(image), image)):
+            picture = finished(style_plan(image, canvas=canvas, optimiser=spec, averaging=0.0))
+            assert (picture - image).abs().mean() > 0.01
+        for canvas in (Fourier(20, 28), replace(Pixels.of(image), clamp=False), Confined(Fourier(20, 28), image, mask)):
+            with pytest.raises(PlanError, match=f"clamped Pixels, not what a canvas of {type(canvas).__name__} holds"):
+                style_plan(image, canvas=canvas, optimiser=spec)
+        with pytest.raises(PlanError, match="lbfgs-b compares losses of one and the same picture"):
+            style_plan(image, optimiser=spec, augmentation=(Jitter(2),))

@@ -1,10 +1,13 @@
-"""Style transfers of small pictures, which lie in files."""
+"""Style transfers and textures of small pictures, which lie in files."""
 
 import pytest
+import textures
 from styles import ALPHA, DRAWN, SMALL
+from textures import COPYING
 
 from oneira.images import save
 from oneira.techniques.style import Style
+from oneira.techniques.texture import Texture
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +39,28 @@ def style(files):
 def plan(style):
     """The plan of such a style transfer."""
     return lambda preset=None, **options: style(preset, **options).plan()
+
+
+@pytest.fixture(scope="session")
+def grains(tmp_path_factory):
+    """Where the pictures of `textures` lie, by name."""
+    folder = tmp_path_factory.mktemp("grains")
+    for name, image in textures.PICTURES.items():
+        save(folder / f"{name}.png", image, alpha=textures.ALPHA.get(name))
+    return {name: str(folder / f"{name}.png") for name in textures.PICTURES}
+
+
+@pytest.fixture
+def texture(grains):
+    """A texture with other options, of statistics a small one; values that name a picture mean its path."""
+
+    def path(name):
+        return tuple(map(path, name)) if isinstance(name, tuple) else grains.get(name, name)
+
+    def configured(preset=None, **options):
+        copies = options.get("method") in COPYING
+        placed = {**({"size": 48} if copies else textures.SMALL), "sample": "grain", **options}
+        pictures = {name: path(placed[name]) for name in Texture.picture_fields() if name in placed}
+        return Texture.configured(preset, **{**placed, **pictures})
+
+    return configured

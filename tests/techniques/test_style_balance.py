@@ -17,9 +17,9 @@ from oneira.objectives import Logarithm
 from oneira.synthesis.loop import Synthesis
 from oneira.synthesis.optimisers import OptimiserSpec
 from oneira.synthesis.shaping import Std
+from oneira.techniques.network import POCKET_GAIN
 from oneira.techniques.style import Style
 from oneira.techniques.styling.manner import CONTENT_AT_HALF_STRENGTH, far_from
-from oneira.techniques.styling.network import POCKET_GAIN
 
 BOTH = {"style": ("starry", "dull"), "place": ("left", "right")}
 SCALED = "scaled"

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from oneira.features.hardware import Precision
-from oneira.synthesis.loop import SEEDS
+from oneira.synthesis.run import SEEDS
 
 # Where an option's name is not its field's; `json` would hide a method of pydantic's.
 NAMES = MappingProxyType({"output": ("--output", "-o"), "quiet": ("--quiet", "-q"), "as_json": ("--json",)})
@@ -63,6 +63,9 @@ class RunOptions(BaseModel):
     )
     resume: bool = Field(False, description="go on from the checkpoint of a run that was stopped, to the same bytes")
     stages: Path | None = Field(None, description="save every stage's picture into this folder")
+    csv: Path | None = Field(
+        None, description="write the losses in the end, of every stage that a figure shows, into this table"
+    )
     depth: Literal[8, 16] = Field(8, description="bits per colour; 16 for PNG only")
     sidecar: bool = Field(False, description="write the recipe into a file beside the picture, too")
     no_recipe: bool = Field(False, description="leave the recipe out of the picture")

@@ -1,32 +1,32 @@
 """The pictures of a run's stages: a file for each, written while the run goes on."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from torch import Tensor
 
 from oneira.errors import ImageError, PlanError
-from oneira.synthesis.schedules import Schedule
 from oneira.synthesis.steps import Step
 
 LONGEST_STAGE = 48  # characters of a name in a file's: of up to 4 bytes each, where file names have some 200
 
 
 class StageFiles:
-    """`FOLDER/0001-NAME.png` and so on, numbered by the stages' places in the schedule, so that resuming goes on well.
+    """`FOLDER/0001-NAME.png` and so on, numbered by the stages' places in the run, so that resuming goes on well.
 
-    `save` writes a picture to a path, or raises ImageError.
+    `stages` are names by the scale that they end with; `save` writes a picture to a path, or raises ImageError.
     """
 
-    def __init__(self, folder: Path, extension: str, schedule: Schedule, save: Callable[[Path, Tensor], None]) -> None:
+    def __init__(
+        self, folder: Path, extension: str, stages: Mapping[int, str], save: Callable[[Path, Tensor], None]
+    ) -> None:
         self._folder = folder
         self._save = save
-        self._paths: dict[int, Path] = {}  # by scale
-        for scale, told in enumerate(schedule.scales):
-            if told.stage is not None:
-                name = f"{len(self._paths) + 1:04d}-{safe(told.stage)}".rstrip("-")
-                self._paths[scale] = folder / f"{name}{extension}"
+        self._paths = {
+            scale: folder / (f"{number:04d}-{safe(stages[scale])}".rstrip("-") + extension)
+            for number, scale in enumerate(sorted(stages), 1)
+        }
         self._failed = False
 
     def require_apart(self, others: Iterable[Path]) -> None:
@@ -63,6 +63,6 @@ def safe(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:LONGEST_STAGE]
 
 
-def stage_at(schedule: Schedule, scale: int) -> str | None:
-    """The name of the stage that is worked on at `scale`: the next that ends."""
-    return next((told.stage for told in schedule.scales[scale:] if told.stage is not None), None)
+def stage_at(stages: Mapping[int, str], scale: int) -> str | None:
+    """The name of the stage, of names by the scale that they end with, that is worked on at `scale`."""
+    return next((stages[end] for end in sorted(stages) if end >= scale), None)

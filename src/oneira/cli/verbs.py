@@ -14,6 +14,7 @@ from oneira.cli.presets import LIST, explain, list_presets
 from oneira.cli.run_options import NAMES, RunOptions
 from oneira.cli.running import run_technique
 from oneira.techniques import SAMPLE, Technique, located
+from oneira.techniques.refusals import option_name
 
 PICTURE = "(a file, or sample:NAME)"
 
@@ -49,7 +50,7 @@ def command_for(technique: type[Technique]) -> Callable[..., int]:
                 for name in pictures
                 if name not in technique.positional
             ),
-            *options_of(technique, without=pictures),
+            *options_of(technique, without=pictures, names=_names(technique)),
             *options_of(RunOptions, SHARED, names=NAMES),
         ],
     )
@@ -69,6 +70,10 @@ def _placed(technique: type[Technique], given: Sequence[str]) -> dict[str, str |
 
 def _several(field: FieldInfo) -> bool:
     return get_origin(field.annotation) is tuple
+
+
+def _names(technique: type[Technique]) -> dict[str, tuple[str, ...]]:
+    return {name: (option_name(name), other) for name, other in technique.also_called.items()}
 
 
 def _kind(field: FieldInfo) -> Any:

@@ -3,7 +3,7 @@
 from oneira.features.address import DEFAULT_BACKBONE, Address, split_address
 from oneira.features.backbones.backbone import Backbone
 from oneira.features.backbones.classes import find_class
-from oneira.features.description import LayerDescription, describe, smallest_side
+from oneira.features.description import LayerDescription, describe, smallest_side, stride_of
 from oneira.features.encoder import Encoder
 from oneira.features.preprocessing import CAFFE, IMAGENET, Preprocessing
 from oneira.features.registry import find_backbone, register_backbone, resolve
@@ -28,4 +28,5 @@ __all__ = [
     "resolve",
     "smallest_side",
     "split_address",
+    "stride_of",
 ]

@@ -14,6 +14,7 @@ from oneira.errors import AddressError, PlanError
 from oneira.features.address import Address
 from oneira.features.backbones.backbone import Backbone
 from oneira.features.receptive_field import ReceptiveField, ReceptiveFields
+from oneira.features.registry import find_backbone, resolve
 
 SIDE = 256  # enough for all; no grid is then as large as the ones that VGG and AlexNet average onto
 
@@ -74,6 +75,24 @@ def channels_of(backbone: Backbone, layer: str) -> int | None:
     if not backbone.own:
         return None
     return next((visit.shape[1] for visit in _visits(backbone, SIDE) if visit.layer == layer), None)
+
+
+def stride_of(address: str | Address) -> int:
+    """The pixels from one position of a layer to the next, of which a seamless picture's sides are multiples.
+
+    Of a layer without positions of its own, such as one that gives a number per class, the largest in the network
+    before it. Loads nothing; a registered module is run once. Raises AddressError for what is not there, and for a
+    layer of a registered module that never runs.
+    """
+    found = resolve(address) if isinstance(address, str) else address
+    backbone = find_backbone(found.backbone)
+    largest = 1
+    for visit in _visits(backbone, SIDE) if backbone.own else _visits_of_registered(backbone):
+        if visit.field is not None:
+            largest = max(largest, visit.field.stride)
+        if visit.layer == found.layer:
+            return largest if visit.field is None else visit.field.stride
+    raise AddressError(f"layer {found} never runs in a forward pass")
 
 
 def smallest_side(backbone: Backbone, layer: str) -> int:

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from oneira.images.wrapping import wrap
+
 FEW_CHANNELS = 4  # oneDNN computes 16 at once, however few are asked for
 
 _OPERATIONS = ("_convolution_pointwise", "_reorder_convolution_weight", "_is_mkldnn_bf16_supported")
@@ -20,24 +22,34 @@ class PackedConv:
 
     Weights are laid out for a direction when it is first taken, and kept: whoever needs no gradient, or stops before
     this convolution, has them in memory once.
+
+    `wraps`: the picture is a torus, and windows begin where those of `conv` do. What then comes back is a convolution
+    of a torus too: of the gradient, as far before a position as windows reach behind it.
     """
 
-    def __init__(self, conv: nn.Conv2d) -> None:
+    def __init__(self, conv: nn.Conv2d, *, wraps: bool = False) -> None:
         self._weight = conv.weight.detach()
         self._bias = conv.bias
-        self._padding = _amounts(conv)
-        self._padding_back = [size - 1 - amount for size, amount in zip(conv.kernel_size, self._padding, strict=True)]
-        self._few = conv.in_channels <= FEW_CHANNELS and conv.kernel_size == (3, 3) and self._padding == [1, 1]
+        before = _amounts(conv)
+        behind = [size - 1 - amount for size, amount in zip(conv.kernel_size, before, strict=True)]
+        self._around = list(zip(before, behind, strict=True)) if wraps else None
+        self._padding, self._padding_back = ([0, 0], [0, 0]) if wraps else (before, behind)
+        self._few = conv.in_channels <= FEW_CHANNELS and conv.kernel_size == (3, 3) and before == [1, 1]
 
     def there(self, features: Tensor, *, rectified: bool) -> Tensor:
         """(b, c, h, w) -> (b, c', h', w')."""
+        if self._around is not None:
+            features = wrap(features, *self._around)
         return _convolve(features, self._packed_there, self._bias, self._padding, rectified)
 
     def back(self, gradient: Tensor) -> Tensor:
         """The gradient to the output (b, c', h', w') -> that to the input (b, c, h, w)."""
         height, width = gradient.shape[2:]
+        if self._around is not None:
+            gradient = wrap(gradient, *((behind, before) for before, behind in self._around))
         if self._few and height % 2 == width % 2 == 0:
-            return F.pixel_shuffle(F.conv2d(gradient, self._squares, stride=2, padding=1), 2)
+            padding = 1 if self._around is None else 0
+            return F.pixel_shuffle(F.conv2d(gradient, self._squares, stride=2, padding=padding), 2)
         return _convolve(gradient, self._packed_back, None, self._padding_back, False)
 
     @cached_property

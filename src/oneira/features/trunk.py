@@ -46,6 +46,8 @@ class Trunk:
         for path, layer in layers:
             if isinstance(layer, nn.Conv2d) and packable(layer):
                 self._layers.append((path, PackedConv(layer)))
+            elif isinstance(layer, PaddedConv) and layer.mode == "circular" and packable(layer.original):
+                self._layers.append((path, PackedConv(layer.original, wraps=True)))
             elif isinstance(layer, nn.ReLU | nn.MaxPool2d | Pool):
                 self._layers.append((path, layer))
             elif isinstance(layer, nn.Conv2d | PaddedConv):

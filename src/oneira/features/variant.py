@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from oneira.errors import PlanError, one_of
+from oneira.images.wrapping import Amounts, wrap
 
 Pooling = Literal["max", "avg", "l2"]
-Border = Literal["zeros", "replicate", "reflect"]
+Border = Literal["zeros", "replicate", "reflect", "circular"]
 Padding = Literal[Border, "replicate-first"]
 
 # Factors that keep the mean activation of a trained VGG where max pooling had it, for its windows of 2x2. Gatys et al.
@@ -26,8 +27,12 @@ class Variant:
     """How a backbone is run: `pooling` with its `gain` (None: the factor that keeps activations' scale), `padding`.
 
     `padding` is every convolution's; "replicate-first" repeats the border for the first one alone, the others pad with
-    zeros (crowsonkb/style-transfer-pytorch). `normalised`: filters are scaled so that the mean activation of each is 1
-    (Gatys et al. 2016, section 2), with pools and padding as they are here; for plain networks, see `normalising`.
+    zeros (crowsonkb/style-transfer-pytorch). "circular": the picture is a torus. Convolutions and pools whose windows
+    reach over a border see the opposite one, also where the network itself pads with nothing. Where the sides are
+    multiples of a layer's stride (see `stride_of`), rolling the picture by such multiples rolls its activations; else
+    the remainder is a seam.
+    `normalised`: filters are scaled so that the mean activation of each is 1 (Gatys et al. 2016, section 2), with pools
+    and padding as they are here; for plain networks, see `normalising`.
 
     Raises PlanError for a pooling or padding that there is not, or a gain that is not a positive number.
     """
@@ -52,9 +57,12 @@ class Variant:
         first = next((part for part in network.modules() if isinstance(part, nn.Conv2d)), None)
         for parent in list(network.modules()):
             for name, child in parent.named_children():
-                if isinstance(child, nn.MaxPool2d) and (self.pooling != "max" or gain != 1.0):
-                    setattr(parent, name, Pool(child, self.pooling, gain))
-                elif isinstance(child, nn.Conv2d) and any(_amounts(child)):
+                wraps = self.padding == "circular" and _reaches_out(child)
+                if isinstance(child, nn.MaxPool2d) and (self.pooling != "max" or gain != 1.0 or wraps):
+                    setattr(parent, name, Pool(child, self.pooling, gain, wraps=wraps))
+                elif isinstance(child, nn.AvgPool2d) and wraps:
+                    setattr(parent, name, Pool(child, "avg", 1.0, wraps=True))
+                elif isinstance(child, nn.Conv2d) and (any(_amounts(child)) or wraps):
                     mode = self._padding(child is first)
                     if mode != "zeros":
                         setattr(parent, name, PaddedConv(child, mode))
@@ -71,23 +79,35 @@ UNCHANGED = Variant()
 
 
 class Pool(nn.Module):
-    """The windows of `original`, another statistic, times `gain`. What lies outside the picture does not count."""
+    """The windows of `original`, another statistic, times `gain`. What lies outside the picture does not count.
 
-    def __init__(self, original: nn.MaxPool2d, pooling: Pooling, gain: float) -> None:
+    With `wraps`, it is the picture itself that lies there, and an extent of n has ceil(n / stride) windows.
+    """
+
+    def __init__(
+        self, original: nn.MaxPool2d | nn.AvgPool2d, pooling: Pooling, gain: float, *, wraps: bool = False
+    ) -> None:
         super().__init__()
         self.original = original
         self.pooling = pooling
         self.gain = gain
-        kernel = original.kernel_size
-        self.area = kernel * kernel if isinstance(kernel, int) else math.prod(kernel)
+        self.wraps = wraps
+        self.area = math.prod(_pair(original.kernel_size))
+        self.padding = 0 if wraps else original.padding
+        self.dilation = original.dilation if isinstance(original, nn.MaxPool2d) else 1
+        self.ceil_mode = original.ceil_mode and not wraps
 
     def forward(self, features: Tensor) -> Tensor:
-        """(b, c, h, w) -> (b, c, h', w'), with the grid that `original` gives."""
-        if self.pooling == "max":
-            pooled: Tensor = self.original(features)
-            return self.gain * pooled
+        """(b, c, h, w) -> (b, c, h', w'), with the grid that `original` gives (see `wraps`)."""
+        if self.wraps:
+            features = wrap(features, *_amounts_around(self.original, features))
         pool = self.original
-        if self.pooling == "avg" and pool.kernel_size == pool.stride == 2 and not (pool.padding or pool.ceil_mode):
+        if self.pooling == "max":
+            pooled = F.max_pool2d(
+                features, pool.kernel_size, pool.stride, self.padding, self.dilation, ceil_mode=self.ceil_mode
+            )
+            return self.gain * pooled
+        if self.pooling == "avg" and pool.kernel_size == pool.stride == 2 and not (self.padding or self.ceil_mode):
             halved: Tensor = _HalvingAverage.apply(features, self.gain)  # type: ignore[no-untyped-call]
             return halved
         if self.pooling == "avg":
@@ -99,7 +119,7 @@ class Pool(nn.Module):
     def _average(self, features: Tensor) -> Tensor:
         pool = self.original
         return F.avg_pool2d(
-            features, pool.kernel_size, pool.stride, pool.padding, ceil_mode=pool.ceil_mode, count_include_pad=False
+            features, pool.kernel_size, pool.stride, self.padding, ceil_mode=self.ceil_mode, count_include_pad=False
         )
 
 
@@ -120,7 +140,7 @@ class _HalvingAverage(torch.autograd.Function):
 
 
 class PaddedConv(nn.Module):
-    """A convolution whose border is filled by reflecting or repeating the picture, not by zeros.
+    """A convolution whose border is filled by reflecting or repeating the picture, or by its other side; not by zeros.
 
     Reflection needs more pixels than it adds; where a feature map is too small for it, its border is repeated instead.
     """
@@ -133,16 +153,54 @@ class PaddedConv(nn.Module):
         self.amounts = (horizontal, horizontal, vertical, vertical)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(b, c, h, w) -> (b, c', h', w'), with the grid that `original` gives."""
-        horizontal, _, vertical, _ = self.amounts
-        fits = features.shape[2] > vertical and features.shape[3] > horizontal
-        padded = F.pad(features, self.amounts, mode=self.mode if fits else "replicate")
+        """(b, c, h, w) -> (b, c', h', w'), with the grid that `original` gives; "circular": ceil(extent / stride)."""
         conv = self.original
+        if self.mode == "circular":
+            padded = wrap(features, *_amounts_around(conv, features))
+        else:
+            horizontal, _, vertical, _ = self.amounts
+            fits = features.shape[2] > vertical and features.shape[3] > horizontal
+            padded = F.pad(features, self.amounts, mode=self.mode if fits else "replicate")
         return torch.conv2d(padded, conv.weight, conv.bias, conv.stride, 0, conv.dilation, conv.groups)
 
 
-def _amounts(conv: nn.Conv2d) -> tuple[int, int]:
-    """The pixels that `conv` adds above and below, and left and right."""
-    if isinstance(conv.padding, str):
-        return (0, 0) if conv.padding == "valid" else (conv.kernel_size[0] // 2, conv.kernel_size[1] // 2)
-    return conv.padding[0], conv.padding[1]
+Windowed = nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d
+
+
+def _amounts(layer: Windowed) -> tuple[int, int]:
+    """The pixels that `layer` adds above and below, and left and right."""
+    if isinstance(layer.padding, str):
+        kernel = _pair(layer.kernel_size)
+        return (0, 0) if layer.padding == "valid" else (kernel[0] // 2, kernel[1] // 2)
+    return _pair(layer.padding)
+
+
+def _reaches_out(layer: nn.Module) -> bool:
+    """Whether any of the windows of a convolution or pool looks beyond the border, on a torus of whole strides."""
+    return isinstance(layer, Windowed) and any(padding or span > stride for span, stride, padding in _windows(layer))
+
+
+def _amounts_around(layer: Windowed, features: Tensor) -> tuple[Amounts, Amounts]:
+    """What a torus needs around it above and below, left and right, for windows that begin where those of `layer` do.
+
+    A window begins at every stride, so that there are as many as fit into the extent, the last one cut or not.
+    """
+    vertical, horizontal = (
+        (padding, max(0, span - stride - padding) + -extent % stride)
+        for extent, (span, stride, padding) in zip(features.shape[2:], _windows(layer), strict=True)
+    )
+    return vertical, horizontal
+
+
+def _windows(layer: Windowed) -> list[tuple[int, int, int]]:
+    """Down and across: the pixels from a window's first to its last, the stride and the padding."""
+    dilations = (1, 1) if isinstance(layer, nn.AvgPool2d) else _pair(layer.dilation)
+    kernels, strides = _pair(layer.kernel_size), _pair(layer.stride)
+    spans = [dilation * (kernel - 1) + 1 for dilation, kernel in zip(dilations, kernels, strict=True)]
+    return list(zip(spans, strides, _amounts(layer), strict=True))
+
+
+def _pair(size: int | tuple[int, ...]) -> tuple[int, int]:
+    """Down and across, as torch means a single number."""
+    down, across = (size, size) if isinstance(size, int) else size
+    return down, across

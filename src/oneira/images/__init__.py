@@ -23,10 +23,12 @@ from oneira.images.recipe import InputFile, Recipe, check_inputs, current_versio
 from oneira.images.resizing import fit, fit_area, resize
 from oneira.images.samples import SAMPLES, sample
 from oneira.images.saving import check_output, encode, save
+from oneira.images.sheets import Cell, sheet
 
 __all__ = [
     "MAX_PIXELS",
     "SAMPLES",
+    "Cell",
     "ImageWarning",
     "InputFile",
     "Picture",
@@ -50,6 +52,7 @@ __all__ = [
     "rose_window",
     "sample",
     "save",
+    "sheet",
     "sidecar_of",
     "srgb_to_linear",
     "transfer_luma",

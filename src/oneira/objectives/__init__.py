@@ -2,15 +2,18 @@
 
 from oneira.objectives.activity import Channel, Dream, Neuron
 from oneira.objectives.artwork import Artwork, StyleSource
+from oneira.objectives.caricature import Caricature
 from oneira.objectives.channels import ChannelChoice
 from oneira.objectives.classes import ClassLogit, SeenClass, seen_classes
 from oneira.objectives.content import Content
 from oneira.objectives.direction import Direction, parse_direction
 from oneira.objectives.guidance import Guided
 from oneira.objectives.logarithm import Logarithm
+from oneira.objectives.pixels import PixelError
 from oneira.objectives.relative import Relative
 from oneira.objectives.restraint import AlphaNorm, TotalVariation
 from oneira.objectives.saved_style import SavedStyle, read_style
+from oneira.objectives.shades import Shades
 from oneira.objectives.style import GATYS_STYLE_LAYERS, Style
 from oneira.objectives.term import BoundObjective, BoundTerm, Losses, Masked, Sum, Term, View
 
@@ -20,6 +23,7 @@ __all__ = [
     "Artwork",
     "BoundObjective",
     "BoundTerm",
+    "Caricature",
     "Channel",
     "ChannelChoice",
     "ClassLogit",
@@ -31,9 +35,11 @@ __all__ = [
     "Losses",
     "Masked",
     "Neuron",
+    "PixelError",
     "Relative",
     "SavedStyle",
     "SeenClass",
+    "Shades",
     "Style",
     "StyleSource",
     "Sum",

@@ -1,5 +1,6 @@
 """Where a manner comes from: pictures, or what was kept of them."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,33 +12,37 @@ from oneira.errors import PlanError
 from oneira.features.address import Address
 from oneira.features.encoder import Encoder
 from oneira.images import fit, fit_area, resize
-from oneira.objectives.histogram import average_quantiles, quantiles
-from oneira.objectives.statistics import DISTANCES, Summary, average, summarise
+from oneira.objectives.statistics import DISTANCES, MEASURES, Summary, average, summarise
 
 
 @dataclass(frozen=True, eq=False)
 class StyleTarget:
-    """What one layer's statistics should become; `positions` of the pictures, on average."""
+    """What one layer's statistics should become: `measured` by name in MEASURES, where it was asked for.
+
+    `positions` of the pictures, on average.
+    """
 
     summary: Summary
-    quantiles: Tensor | None  # (1, c, levels), where histograms are compared
+    measured: Mapping[str, Tensor]
     positions: float
 
     @classmethod
     def average(cls, targets: Sequence["StyleTarget"], shares: Sequence[float]) -> "StyleTarget":
-        """Of several pictures, by their shares, which add up to 1."""
-        known = [target.quantiles for target in targets if target.quantiles is not None]
+        """Of several pictures, by their shares, which add up to 1; what was not measured in all of them is left out."""
+        known = [name for name in MEASURES if all(name in target.measured for target in targets)]
         return cls(
             average([target.summary for target in targets], shares),
-            average_quantiles(known, shares) if known else None,
+            {name: MEASURES[name].average([target.measured[name] for target in targets], shares) for name in known},
             sum(share * target.positions for share, target in zip(shares, targets, strict=True)),
         )
 
     def size(self, statistic: str) -> float:
         """What makes a distance relative; never 0."""
-        if statistic == "histogram" and self.quantiles is not None:
-            return max(float(self.quantiles.square().mean()), 1e-12)
-        return max(float(DISTANCES[statistic].size(self.summary)), 1e-12)
+        if statistic in MEASURES:
+            size = MEASURES[statistic].size(self.measured[statistic])
+        else:
+            size = DISTANCES[statistic].size(self.summary)
+        return max(float(size), 1e-12)
 
 
 class StyleSource(ABC):
@@ -61,14 +66,17 @@ class Artwork(StyleSource):
     """A picture (1, 3, h, w), or the part of it that `mask` (1, 1, h', w') in [0, 1] marks, in its own proportions.
 
     `long_side`: its size in pixels, whatever the canvas's (style-transfer-pytorch's `--style-size`); without, it has
-    the canvas's area.
+    the canvas's area times `covers`: how many of the canvas's pixels the picture has at the same scale, above 0. A
+    sample that is to be continued at its own size has its own area over that of the full canvas, and is then looked at
+    as it is, pixel by pixel, where the canvas is full.
 
-    Raises PlanError for other shapes, and for a mask that is black everywhere.
+    Raises PlanError for other shapes, for a mask that is black everywhere, and for sizes that there are none of.
     """
 
     image: Tensor
     mask: Tensor | None = None
     long_side: int | None = None
+    covers: float = 1.0
 
     def __post_init__(self) -> None:
         if self.image.ndim != 4 or self.image.shape[:2] != (1, 3):
@@ -80,13 +88,18 @@ class Artwork(StyleSource):
                 raise PlanError("the style picture's mask is black everywhere: white marks what counts")
         if self.long_side is not None and self.long_side < 1:
             raise PlanError(f"a style picture's long side has at least 1 pixel, not {self.long_side}")
+        if not 0 < self.covers < math.inf:
+            raise PlanError(f"a style picture covers a finite part of the canvas above 0, not {self.covers}")
 
     def look(
         self, encoder: Encoder, addresses: Sequence[Address], area: float, statistics: Collection[str]
     ) -> dict[Address, StyleTarget]:
         """What the network sees in it."""
         height, width = self.image.shape[2:]
-        size = fit_area(height, width, area) if self.long_side is None else fit(height, width, self.long_side)
+        if self.long_side is None:
+            size = fit_area(height, width, area * self.covers)
+        else:
+            size = fit(height, width, self.long_side)
         seen = encoder(resize(self.image, size).to(encoder.device), addresses)
         return {address: self._target(seen[address], address, statistics) for address in addresses}
 
@@ -96,8 +109,8 @@ class Artwork(StyleSource):
         if "wasserstein" in statistics:
             features = features.float()  # its root of covariances magnifies what bfloat16 rounds away
         weights = self._weights(features, address)
-        levels = quantiles(features, weights) if "histogram" in statistics else None
-        return StyleTarget(summarise(features, weights), levels, features.shape[2:].numel())
+        measured = {name: measure.of(features, weights) for name, measure in MEASURES.items() if name in statistics}
+        return StyleTarget(summarise(features, weights), measured, features.shape[2:].numel())
 
     def _weights(self, features: Tensor, address: Address) -> Tensor | None:
         """The mask on the grid of `features`, scaled to mean 1 (Gatys et al. 2017, guided Gram matrices)."""

@@ -62,6 +62,11 @@ def histogram_distance(features: Tensor, target: Tensor, weights: Tensor | None 
     return sum_of_squares(difference, weights) / features[0].numel()
 
 
+def size_of_histogram(target: Tensor) -> Tensor:
+    """The mean square of activations with these quantiles; a scalar."""
+    return target.square().mean()
+
+
 @torch.no_grad()
 def matched(features: Tensor, target: Tensor, weights: Tensor | None = None, largest: int = LARGEST_RUN) -> Tensor:
     """What the activations (b, c, h, w) would be, in the same order, with the quantiles `target`; same shape.

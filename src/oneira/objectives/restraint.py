@@ -9,6 +9,7 @@ from torch import Tensor
 
 from oneira.errors import PlanError, one_of
 from oneira.features.encoder import Encoder
+from oneira.images.wrapping import wrap
 from oneira.objectives.term import BoundTerm, Size, Term, View
 
 VariationForm = Literal["beta", "l1", "l1-sum", "nine-point", "squares"]
@@ -27,13 +28,15 @@ class TotalVariation(Term):
     than upright ones. On a linear slope it is the same as beta 2 and `squares`.
 
     Values are 0 to 1: of a picture of 0 to 255, forms of |dx| are 255 times, forms of squares 255^2 times as much.
-    Beyond the border the picture repeats its last pixels.
+    Beyond the border the picture repeats its last pixels; where it `wraps`, there are those of the opposite border, and
+    differences over the border count like all others.
 
     Raises PlanError for an unknown form, and for a beta that the form has no use for.
     """
 
     beta: float = 2.0
     form: VariationForm = "beta"
+    wraps: bool = False
 
     def __post_init__(self) -> None:
         one_of("form of total variation", self.form, get_args(VariationForm))
@@ -50,20 +53,23 @@ class TotalVariation(Term):
         return BoundTerm(self.name, self._evaluate, aligned=True)
 
     def _evaluate(self, view: View) -> Tensor:
-        if self.form == "beta" and self.beta == 2 and view.mask is None:
+        if self.form == "beta" and self.beta == 2 and view.mask is None and not self.wraps:
             squares: Tensor = _SquaredDifferences.apply(view.image)  # type: ignore[no-untyped-call]
             return squares / view.image[0].numel()
-        right, down = _Differences.apply(view.image)  # type: ignore[no-untyped-call]
+        if self.wraps:
+            right, down = (view.image.roll(-1, axis) - view.image for axis in (3, 2))
+        else:
+            right, down = _Differences.apply(view.image)  # type: ignore[no-untyped-call]
         if self.form == "nine-point":
             straight = torch.addcmul(right.square(), down, down)
-            return view.mean(straight) * 2 / 3 + view.mean(_diagonal_squares(view.image)) / 6
-        if self.form == "squares":
+            return view.mean(straight) * 2 / 3 + view.mean(_diagonal_squares(view.image, self.wraps)) / 6
+        if self.form == "squares" and not self.wraps:
             return _mean_square(view, right[..., :-1]) + _mean_square(view, down[..., :-1, :])
         if self.form == "l1":
             variation = right.abs() + down.abs()
         elif self.form == "l1-sum":
             variation = (right.abs() + down.abs()) * view.image[0].numel()
-        elif self.beta == 2:
+        elif self.beta == 2:  # and `squares`, where there are as many differences in either direction
             variation = torch.addcmul(right.square(), down, down)
         else:
             # A root's gradient is infinite where the picture is flat.
@@ -76,11 +82,17 @@ def _mean_square(view: View, differences: Tensor) -> Tensor:
     return view.mean(differences.square()) if differences.numel() else differences.sum()
 
 
-def _diagonal_squares(image: Tensor) -> Tensor:
-    """(b, c, h, w) -> (b, c, h + 1, w + 1): the sum of both diagonal differences' squares, by corner."""
-    # Not torch's padding: its gradient is added up in another order every time on accelerators.
-    wide = torch.cat([image[..., :1], image, image[..., -1:]], 3)
-    padded = torch.cat([wide[..., :1, :], wide, wide[..., -1:, :]], 2)
+def _diagonal_squares(image: Tensor, wraps: bool) -> Tensor:
+    """(b, c, h, w) -> (b, c, h + 1, w + 1): the sum of both diagonal differences' squares, by corner.
+
+    Of a picture that `wraps`, (b, c, h, w): there are as many corners as pixels.
+    """
+    if wraps:
+        padded = wrap(image, (0, 1), (0, 1))
+    else:
+        # Not torch's padding: its gradient is added up in another order every time on accelerators.
+        wide = torch.cat([image[..., :1], image, image[..., -1:]], 3)
+        padded = torch.cat([wide[..., :1, :], wide, wide[..., -1:, :]], 2)
     falling = padded[..., 1:, 1:] - padded[..., :-1, :-1]
     rising = padded[..., 1:, :-1] - padded[..., :-1, 1:]
     return falling.square() + rising.square()

@@ -22,11 +22,12 @@ from oneira.files import write_whole
 from oneira.images.opening import read_file
 from oneira.objectives.artwork import StyleSource, StyleTarget
 from oneira.objectives.histogram import resampled
-from oneira.objectives.statistics import Summary
+from oneira.objectives.statistics import MEASURES, Summary
 
 EXTENSION = ".style"
 LARGEST_FILE = 256 * 2**20
 LEVELS = 1024  # of a channel's histogram that are kept
+KEPT_MEASURES = ("histogram",)  # the shifts of autocorrelations belong to one size, and are as large as activations
 KIND, VERSION = "oneira-style", 1
 # What reading bytes from anywhere may raise.
 DAMAGE = (SafetensorError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError, RecursionError)
@@ -61,7 +62,11 @@ class SavedStyle(StyleSource):
         areas: Sequence[float],
         statistics: Collection[str],
     ) -> Self:
-        """What `sources`, together, look like at every one of `areas` (rising); `shares` add up to 1."""
+        """What `sources`, together, look like at every one of `areas` (rising); `shares` add up to 1.
+
+        Raises PlanError for statistics that cannot be kept.
+        """
+        _require_kept(statistics)
         rungs = []
         for area in areas:
             with torch.no_grad():
@@ -100,6 +105,7 @@ class SavedStyle(StyleSource):
 
     def require(self, encoder: Encoder, addresses: Sequence[Address], statistics: Collection[str]) -> None:
         """Raise PlanError for layers and statistics that were not kept, and for a network that is run otherwise."""
+        _require_kept(statistics)
         known = self.rungs[0].targets
         missing = [str(address) for address in addresses if _key(address) not in known]
         if missing:
@@ -107,7 +113,7 @@ class SavedStyle(StyleSource):
                 f"the saved style knows nothing of {missing[0]}, but of {', '.join(known)}; name those layers "
                 "(--style-layer), or save the style anew"
             )
-        if "histogram" in statistics and any(target.quantiles is None for target in known.values()):
+        if "histogram" in statistics and any("histogram" not in target.measured for target in known.values()):
             raise PlanError("the saved style has no histograms; save it anew with --statistics histogram")
         if encoder.variant != self.variant:
             raise PlanError(
@@ -171,6 +177,16 @@ def read_style(path: Path) -> tuple[SavedStyle, str]:
     return SavedStyle.decode(data, repr(str(path))), hashlib.sha256(data).hexdigest()
 
 
+def _require_kept(statistics: Collection[str]) -> None:
+    """PlanError for what no saved style holds."""
+    lost = [name for name in statistics if name in MEASURES and name not in KEPT_MEASURES]
+    if lost:
+        raise PlanError(
+            f"a saved style cannot hold {lost[0]}, which belongs to one size; "
+            "take the picture itself for it, or leave this statistic out"
+        )
+
+
 def _key(address: Address) -> str:
     """The layer's own name, whatever alias it was asked for by."""
     return f"{address.backbone}:{address.layer}"
@@ -188,8 +204,8 @@ def _packed(target: StyleTarget) -> dict[str, Tensor]:
         "correlations": correlations[rows, columns].clamp(-1, 1).half(),
         "positions": torch.tensor(float(target.positions)),
     }
-    if target.quantiles is not None:
-        packed["quantiles"] = resampled(target.quantiles, LEVELS)[0]
+    if "histogram" in target.measured:
+        packed["quantiles"] = resampled(target.measured["histogram"], LEVELS)[0]
     return {part: tensor.cpu().contiguous() for part, tensor in packed.items()}
 
 
@@ -207,12 +223,13 @@ def _unpacked(tensors: Mapping[str, Tensor], prefix: str) -> StyleTarget:
     if not (covariance.isfinite().all() and mean.isfinite().all() and positions > 0):
         raise ValueError("numbers that are not finite")
     summary = Summary(mean[None], (covariance + mean[:, None] * mean)[None])
-    return StyleTarget(summary, None if levels is None else levels[None], positions)
+    return StyleTarget(summary, {} if levels is None else {"histogram": levels[None]}, positions)
 
 
 def _on(device: torch.device, target: StyleTarget) -> StyleTarget:
     summary = Summary(target.summary.mean.to(device), target.summary.second.to(device))
-    return StyleTarget(summary, None if target.quantiles is None else target.quantiles.to(device), target.positions)
+    measured = {name: tensor.to(device) for name, tensor in target.measured.items()}
+    return StyleTarget(summary, measured, target.positions)
 
 
 def _words(variant: Variant) -> str:

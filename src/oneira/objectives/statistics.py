@@ -1,7 +1,8 @@
 """Summaries of a layer that forget where things are, and how far apart two of them are.
 
-All of them but histograms follow from two raw moments, each channel's mean and the mean products of channels (the Gram
-matrix), which are means over positions, so that pictures of any two sizes can be compared, and summaries averaged.
+Those of DISTANCES follow from two raw moments, each channel's mean and the mean products of channels (the Gram matrix),
+which are means over positions, so that pictures of any two sizes can be compared, and summaries averaged. Those of
+MEASURES are measured on the activations themselves.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from oneira.objectives.autocorrelation import (
+    autocorrelation,
+    autocorrelation_distance,
+    average_autocorrelations,
+    size_of_autocorrelation,
+)
+from oneira.objectives.histogram import average_quantiles, histogram_distance, quantiles, size_of_histogram
 from oneira.objectives.squares import sum_of_squares
 
-Statistics = Literal["gram", "moments", "wasserstein", "histogram"]
+Statistics = Literal["gram", "moments", "wasserstein", "histogram", "autocorrelation"]
 
 # Half-precision products are summed over runs of about so many positions, and the runs' sums added up in float32:
 # the matrix unit's speed with hardly its rounding. Accelerators compute many runs at once, processors few.
@@ -192,5 +200,29 @@ DISTANCES: Mapping[str, Distance] = MappingProxyType(
             _moments_distance, lambda target: target.mean.square().mean() + target.deviation.square().mean()
         ),
         "wasserstein": Distance(_wasserstein_distance, lambda target: target.second.diagonal(dim1=1, dim2=2).mean()),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is measured on activations (b, c, h, w), with weights (1, 1, h, w) of mean 1 or None.
+
+    `of(features, weights)` is a picture's, `average(pictures, shares)` that of several, whose shares add up to 1;
+    `between(features, target, weights)` and `size(target)` are scalars, as those of a Distance.
+    """
+
+    of: Callable[[Tensor, Tensor | None], Tensor]
+    average: Callable[[Sequence[Tensor], Sequence[float]], Tensor]
+    between: Callable[[Tensor, Tensor, Tensor | None], Tensor]
+    size: Callable[[Tensor], Tensor]
+
+
+MEASURES: Mapping[str, Measure] = MappingProxyType(
+    {
+        "histogram": Measure(quantiles, average_quantiles, histogram_distance, size_of_histogram),
+        "autocorrelation": Measure(
+            autocorrelation, average_autocorrelations, autocorrelation_distance, size_of_autocorrelation
+        ),
     }
 )

@@ -13,9 +13,8 @@ from oneira.features.address import Address
 from oneira.features.encoder import Encoder
 from oneira.features.registry import resolve
 from oneira.objectives.artwork import StyleSource, StyleTarget, sources_of
-from oneira.objectives.histogram import histogram_distance
 from oneira.objectives.shares import layer_shares, picture_shares
-from oneira.objectives.statistics import DISTANCES, Statistics, Summary, summarise
+from oneira.objectives.statistics import DISTANCES, MEASURES, Statistics, Summary, summarise
 from oneira.objectives.term import BoundTerm, Size, Term, View, names_of
 
 GATYS_STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -49,7 +48,8 @@ class Style(Term):
     `image`: one picture (1, 3, h, w) or several of any sizes; parts of pictures (`Artwork`) and styles kept in files
     (`SavedStyle`) among them.
     `statistics`: one or several of `gram`, `moments` (means and deviations), `wasserstein` (of Gaussians), `histogram`
-    (each channel's own, Risser et al. 2017), added up.
+    (each channel's own, Risser et al. 2017) and `autocorrelation` (of each channel, for regular patterns, Sendik and
+    Cohen-Or 2017), added up.
     `normalization` of the distance: `average`, the mean squared difference of averaged statistics, the same at any
     size; `relative`, over the target's own size, which means the same in every layer of every network. Of Gram matrices
     only: `elements`, the mean squared difference of matrices that are averaged over channels and positions
@@ -63,7 +63,8 @@ class Style(Term):
 
     Of several pictures, the statistics are averaged with `shares`: numbers of at least 0, not all 0, which are divided
     by their sum; equal unless told. Means and raw second moments are averaged (crowsonkb's; neural-style-pt averages
-    Gram matrices), so that covariances are those of all pictures together; histograms, quantile by quantile.
+    Gram matrices), so that covariances are those of all pictures together; histograms, quantile by quantile;
+    autocorrelations, shift by shift, as far as all of them reach.
 
     Raises PlanError for names that are not there, and for weights and shares that do not go with layers and pictures.
     """
@@ -142,8 +143,8 @@ class Style(Term):
             here, there = GRAM_FACTORS[self.normalization](counts)
             return [DISTANCES["gram"].between(_scaled(summary, here), _scaled(target.summary, there))]
         return [
-            histogram_distance(features, target.quantiles, weights)
-            if name == "histogram" and target.quantiles is not None
+            MEASURES[name].between(features, target.measured[name], weights)
+            if name in MEASURES
             else DISTANCES[name].between(summary, target.summary)
             for name in names_of(self.statistics)
         ]

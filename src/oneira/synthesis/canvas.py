@@ -10,6 +10,7 @@ from torch import Tensor
 
 from oneira.errors import PlanError, one_of
 from oneira.images import fit, resize
+from oneira.images.wrapping import wrap
 from oneira.synthesis.carrying import Blend, Carry
 from oneira.synthesis.shaping import gaussian_blur
 
@@ -83,6 +84,8 @@ class Pixels(Canvas):
     `smoothing`: deviation of a Gaussian that the start goes through before it is made smaller by about 0.7, in pixels,
     once for each such step (Hvass-Labs: 0.5). `noise_share` in [0, 1] is how much of the beginning is noise, where it
     is named, and the rest is the start (the "noise ratio" of TensorFlow's ports of Gatys et al.: 0.6).
+    `wraps`: the picture is one period of a pattern without end, and goes from size to size as such. `multiple`: sides
+    are multiples of so many pixels, for strides that shall divide them; see `stride_of`.
     """
 
     start: Tensor
@@ -91,12 +94,16 @@ class Pixels(Canvas):
     clamp: bool = True
     smoothing: float = 0.0
     noise_share: float = 1.0
+    wraps: bool = False
+    multiple: int = 1
 
     def __post_init__(self) -> None:
         if self.noise is not None:
             one_of("noise", self.noise, get_args(Noise))
         if not 0 <= self.noise_share <= 1:
             raise PlanError(f"the share of noise in the beginning lies between 0 and 1, not {self.noise_share}")
+        if self.multiple < 1:
+            raise PlanError(f"sides are multiples of at least 1 pixel, not of {self.multiple}")
         if self.start.ndim != 4 or self.start.shape[1] != 3 or self.start.numel() == 0:
             raise PlanError(f"a canvas starts from an image (1, 3, height, width), not {tuple(self.start.shape)}")
 
@@ -111,8 +118,13 @@ class Pixels(Canvas):
         return cls(torch.full((1, 3, height, width), 0.5), noise)
 
     def size(self, long_side: int) -> Size:
-        """The start's proportions."""
-        return fit(self.start.shape[2], self.start.shape[3], long_side)
+        """The start's proportions, as nearly as multiples have them; no side falls below one."""
+        height, width = fit(self.start.shape[2], self.start.shape[3], long_side)
+        return self._multiple(height), self._multiple(width)
+
+    def _multiple(self, side: int) -> int:
+        # In whole numbers, halves up, as `fit` rounds.
+        return max(1, (2 * side + self.multiple) // (2 * self.multiple)) * self.multiple
 
     def begin(self, size: Size, generator: torch.Generator, device: torch.device) -> "PixelSurface":
         """The start, resized, or noise, or a mixture."""
@@ -130,8 +142,15 @@ class Pixels(Canvas):
         shrinking = max(start.shape[2:]) / max(size)
         if self.smoothing and shrinking > 1:
             # What blurs before each of several steps down add up to: a geometric sum of variances.
-            start = gaussian_blur(start, self.smoothing * math.sqrt(shrinking**2 - 1))
-        return resize(start, size)
+            start = self._blurred(start, self.smoothing * math.sqrt(shrinking**2 - 1))
+        return resize(start, size, wraps=self.wraps)
+
+    def _blurred(self, image: Tensor, sigma: float) -> Tensor:
+        if not self.wraps:
+            return gaussian_blur(image, sigma)
+        reach = math.ceil(4 * sigma) + 1
+        blurred = gaussian_blur(wrap(image, (reach, reach), (reach, reach)), sigma)
+        return blurred[..., reach:-reach, reach:-reach]
 
     def starting_from(self, image: Tensor) -> "Pixels":
         """Without noise."""
@@ -159,12 +178,12 @@ class PixelSurface(Surface):
 
     def resized(self, size: Size, carry: Carry) -> "PixelSurface":
         """The picture, or what was added to the base, or both blended."""
-        now = self.parameters[0].detach()
+        now, wraps = self.parameters[0].detach(), self.canvas.wraps
         base = self.canvas.base(size, now.device)
         if carry == "detail":
-            values = base + resize(now - self.base, size, bounded=False)
+            values = base + resize(now - self.base, size, bounded=False, wraps=wraps)
         else:
-            values = resize(now, size, bounded=self.canvas.clamp)
+            values = resize(now, size, bounded=self.canvas.clamp, wraps=wraps)
         if isinstance(carry, Blend):
             values = torch.lerp(values, base, carry.share)
         surface = PixelSurface(self.canvas, base, values)

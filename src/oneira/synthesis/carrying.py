@@ -28,8 +28,16 @@ class Transition(ABC):
     """Makes a new start of the picture that the scales so far have led to; a leg of a journey begins with it."""
 
     @abstractmethod
-    def __call__(self, picture: Tensor) -> Tensor:
-        """(b, 3, h, w) in [0, 1] -> the same shape and range."""
+    def __call__(self, picture: Tensor) -> Tensor | None:
+        """(b, 3, h, w) in [0, 1] -> the same shape and range; None stands for the plan's own start."""
+
+
+@dataclass(frozen=True)
+class Anew(Transition):
+    """Nothing of the picture: the leg begins as the first one did, with noise of its own."""
+
+    def __call__(self, picture: Tensor) -> None:
+        """The plan's own start."""
 
 
 @dataclass(frozen=True, eq=False)

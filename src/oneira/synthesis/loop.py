@@ -26,16 +26,13 @@ from oneira.synthesis.forecast import economise
 from oneira.synthesis.memory import memory_told, ran_out
 from oneira.synthesis.plan import Plan
 from oneira.synthesis.rehearsal import rehearse
+from oneira.synthesis.run import Run, State, require_seed
 from oneira.synthesis.schedules import Scale
-from oneira.synthesis.steps import Step
-
-State = dict[str, Any]
-
-SEEDS = 2**63  # what a recipe can hold
+from oneira.synthesis.steps import Outcome, Step
 
 
-class Synthesis:
-    """A run of `plan`. Iterate over it once; stop iterating, or close the iterator, and nothing is left running.
+class Synthesis(Run):
+    """A run of `plan`.
 
     `device` and `precision` may be `auto`; `weights` names a file for a backbone; `offline` forbids downloads;
     `progress` is told of them. `max_memory`: the bytes of memory that the process may hold, libraries and weights
@@ -57,8 +54,7 @@ class Synthesis:
         progress: Progress | None = None,
         max_memory: int | None = None,
     ) -> None:
-        if not 0 <= seed < SEEDS:
-            raise PlanError(f"a seed is a whole number of at least 0 and below 2^63, not {seed}")
+        require_seed(seed)
         self.plan = plan
         self.seed = seed
         self.device = choose_device(device)
@@ -80,6 +76,7 @@ class Synthesis:
         self._descent: Descent | None = None
         self._descent_before: State | None = None  # what a checkpoint held, until there is a descent to take it
         self._weights_before: Mapping[str, str] = {}
+        self._outcomes: dict[str, Outcome] = {}
 
     def __iter__(self) -> Iterator[Step]:
         self.settle()
@@ -108,6 +105,16 @@ class Synthesis:
             return surface.image().detach().float().clamp(0, 1).cpu().clone()
 
     @property
+    def stages(self) -> dict[int, str]:
+        """By scale, from the schedule."""
+        return {index: scale.stage for index, scale in enumerate(self.plan.schedule.scales) if scale.stage is not None}
+
+    @property
+    def outcomes(self) -> Mapping[str, Outcome]:
+        """What the stages that are done ended with, by name, where the plan collects them."""
+        return MappingProxyType(self._outcomes)
+
+    @property
     def digests(self) -> dict[str, str]:
         """SHA-256 of the weights of every backbone that the picture so far was computed with."""
         return {**self._weights_before, **self.encoder.digests}
@@ -129,6 +136,7 @@ class Synthesis:
             "average": self._average.state(),
             "descent": self._descent_before if self._descent is None else self._descent.state(),
             "generator": self._generator.get_state(),
+            "outcomes": {stage: (done.image, dict(done.losses)) for stage, done in self._outcomes.items()},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -167,6 +175,7 @@ class Synthesis:
         self._descent_before = copy.deepcopy(state["descent"])  # whose tensors will be changed in place
         self._weights_before = dict(state["weights"])
         self._generator.set_state(state["generator"])
+        self._outcomes = {stage: Outcome(image, losses) for stage, (image, losses) in state["outcomes"].items()}
 
     # What follows tells the story from outside to inside: a scale, a step, a second try.
 
@@ -191,6 +200,8 @@ class Synthesis:
             if not reading.moves and self._index == 0:
                 note = self._without_gradient(size, reading)
             self._index += 1
+            if self.plan.collects and self._index == scale.steps and scale.stage is not None:
+                self._outcomes[scale.stage] = self._outcome(objective)
             yield Step(
                 scale=self._scale,
                 size=size,
@@ -203,6 +214,13 @@ class Synthesis:
                 note=note,
                 stage=scale.stage if self._index == scale.steps else None,
             )
+
+    @torch.no_grad()
+    def _outcome(self, objective: BoundObjective) -> Outcome:
+        """The picture after the last step, and what it comes to: a step's own losses are those before it."""
+        image = self.image
+        losses = objective(image.to(self.device)).by_term
+        return Outcome(image, {name: float(loss) for name, loss in losses.items()})
 
     def _without_gradient(self, size: tuple[int, int], reading: Reading) -> str:
         """A note; SynthesisError where nothing has been changed so far, nor would be at any size to come."""

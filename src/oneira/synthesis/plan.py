@@ -1,18 +1,16 @@
 """The Plan: everything that decides a picture, as data."""
 
-import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import cached_property
-
-import torch
-from torch import Tensor
 
 from oneira.errors import PlanError
 from oneira.features.variant import Variant
 from oneira.objectives import Term
 from oneira.synthesis.augmentation import Augmentation
-from oneira.synthesis.canvas import Canvas
+from oneira.synthesis.canvas import Canvas, Pixels
+from oneira.synthesis.confined import Confined
+from oneira.synthesis.fingerprint import fingerprint
+from oneira.synthesis.luminance import Luminance
 from oneira.synthesis.optimisers import OptimiserSpec
 from oneira.synthesis.schedules import Schedule
 from oneira.synthesis.shaping import Shaping
@@ -27,7 +25,8 @@ class Plan:
     iterate is). `shaping` is what gradients go through, one after the other; `tiling` cuts the picture into pieces of
     which each has a gradient of its own. `variant`: how networks are run, see `oneira.features.Variant`.
     `keep_momentum`: each size begins with the optimiser's moments at the end of the one before, resized; L-BFGS,
-    canvases that are no pixels, and legs of a journey begin anew all the same.
+    canvases that are no pixels, and legs of a journey begin anew all the same. `collects`: what every stage ends with
+    is kept, for whoever lays the pictures side by side.
     """
 
     canvas: Canvas
@@ -40,12 +39,23 @@ class Plan:
     averaging: float = 0.0
     variant: Variant = Variant()
     keep_momentum: bool = False
+    collects: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.averaging < 1:
             raise PlanError(f"averaging is a decay of at least 0 and below 1, not {self.averaging}")
+        names = [scale.stage for scale in self.schedule.scales if scale.stage is not None]
+        if self.collects and len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise PlanError(f"what a stage ends with is kept by its name, and two are called {twice!r}: name each once")
         if self.optimiser.searches and (self.augmentation or self.tiling is not None):
-            raise PlanError("lbfgs compares losses of one and the same picture, without jitter or tiles: use adam")
+            name = self.optimiser.name
+            raise PlanError(f"{name} compares losses of one and the same picture, without jitter or tiles: use adam")
+        if self.optimiser.bounds and not _holds_values(self.canvas):
+            kind = type(self.canvas).__name__
+            raise PlanError(
+                f"lbfgs-b bounds the values of clamped Pixels, not what a canvas of {kind} holds: use lbfgs"
+            )
 
     @property
     def objectives(self) -> tuple[Term, ...]:
@@ -58,29 +68,11 @@ class Plan:
 
         Computed once: a picture of 50 megapixels takes a second, and every checkpoint asks.
         """
-        digest = hashlib.sha256()
-        for part in _parts(self):
-            digest.update(part)
-        return digest.hexdigest()
+        return fingerprint(self)
 
 
-def _parts(value: object) -> Iterator[bytes | memoryview]:
-    """The bytes of `value`; each part says where it ends, so that no two values have the same parts."""
-    if isinstance(value, Tensor):
-        yield f"{value.dtype}{tuple(value.shape)}".encode()
-        yield value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
-    elif is_dataclass(value) and not isinstance(value, type):
-        yield f"{type(value).__name__}(".encode()
-        yield from _parts({field.name: getattr(value, field.name) for field in fields(value)})
-    elif isinstance(value, Mapping):
-        for key in sorted(value):
-            yield f"{key}=".encode()
-            yield from _parts(value[key])
-        yield b")"
-    elif isinstance(value, list | tuple):
-        yield b"["
-        for item in value:
-            yield from _parts(item)
-        yield b"]"
-    else:
-        yield f"{value!r};".encode()
+def _holds_values(canvas: Canvas) -> bool:
+    """Whether the parameters are a picture's values in [0, 1]; those of a canvas inside another are the inner one's."""
+    if isinstance(canvas, Confined | Luminance):
+        return _holds_values(canvas.canvas)
+    return isinstance(canvas, Pixels) and canvas.clamp

@@ -20,7 +20,7 @@ def rehearse(plan: Plan, encoder: Encoder) -> None:
     Raises AddressError for backbones and layers that are not there, PlanError where a picture is too small for a layer.
     What depends on activations, such as the number of channels, is seen at the first step.
     """
-    sizes = [plan.canvas.size(scale.size) for scale in plan.schedule.scales]
+    sizes = {plan.canvas.size(scale.size) for scale in plan.schedule.scales}  # legs and stretches may be of one
     smallest = min(sizes, key=min)
     if plan.tiling is not None:
         smallest = (plan.tiling.narrowest(smallest[0]), plan.tiling.narrowest(smallest[1]))

@@ -30,3 +30,11 @@ class Step:
     def image(self) -> Tensor:
         """(b, 3, h, w), float32 in [0, 1], on the CPU."""
         return self.render()
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a stage, or a run without stages, ended with: the picture, and its losses by term, before weights."""
+
+    image: Tensor  # (b, 3, h, w), float32 in [0, 1], on the CPU
+    losses: Mapping[str, float]

@@ -42,12 +42,12 @@ class Dream(Journeys, Ways, Wishes):  # pydantic lists the fields of the last on
     def plan(self) -> Plan:
         """One dream, or one after the other."""
         picture = None if self.image is None else self.picture(self.image).image
-        canvas = self.beginning(picture)
-        long_side = 512 if picture is None else min(1024, max(picture.shape[2:]))
+        long_side = self.size or (512 if picture is None else min(1024, max(picture.shape[2:])))
+        canvas = self.beginning(picture, long_side)
         return Plan(
             canvas,
             self.objective(picture, layers=[self.way()[0][0]] if self.through else ()),
-            self._schedule(picture, self.sizes(self.size or long_side)),
+            self._schedule(picture, self.sizes(long_side)),
             self.augmentation(),
             self.climber(),
             self.shaping(),

@@ -11,9 +11,9 @@ from oneira.features.registry import resolve
 from oneira.objectives import SavedStyle
 from oneira.synthesis.plan import Plan
 from oneira.synthesis.schedules import octaves
+from oneira.techniques.network import Network
 from oneira.techniques.presets import Preset
 from oneira.techniques.styling.manner import Manner
-from oneira.techniques.styling.network import Network
 from oneira.techniques.styling.painting import Painting
 from oneira.techniques.styling.presets import PRESETS
 

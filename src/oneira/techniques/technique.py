@@ -24,10 +24,12 @@ from torch import Tensor
 from oneira.errors import AddressError, PlanError, RecipeError
 from oneira.features.address import split_address
 from oneira.features.registry import find_backbone
-from oneira.images import InputFile, Picture, Recipe, current_versions, sample
+from oneira.images import InputFile, Picture, Recipe, current_versions, resize, sample
 from oneira.objectives import SavedStyle, read_style
-from oneira.synthesis.loop import Synthesis
+from oneira.patches import Weave
 from oneira.synthesis.plan import Plan
+from oneira.synthesis.run import Run
+from oneira.techniques.beginning import begin
 from oneira.techniques.presets import Preset, preset_called
 from oneira.techniques.refusals import option_name, refusal
 
@@ -73,8 +75,9 @@ class Technique(BaseModel, ABC):
     presets: ClassVar[Mapping[str, Preset]] = MappingProxyType({"default": Preset("the defaults of the technique")})
     positional: ClassVar[tuple[str, ...]] = ()
     stands_for: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    also_called: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
-    size: int | None = Field(512, ge=16, le=16384, description="long side of the result, in pixels")
+    size: int | str | None = Field(512, ge=16, le=16384, description="long side of the result, in pixels")
     model: str = Field("pocket", description="backbone whose layers are meant where none is named (oneira models)")
 
     _pictures: dict[str, Picture] = PrivateAttr(default_factory=dict)
@@ -132,8 +135,17 @@ class Technique(BaseModel, ABC):
             raise PlanError(refusal(error, cls, cls.verb())) from error
 
     @abstractmethod
-    def plan(self) -> Plan:
-        """The Plan that these options make. Reads the pictures; computes nothing else."""
+    def plan(self) -> Plan | Weave:
+        """What is to be optimised, or copied. Reads the pictures; computes nothing else."""
+
+    def finished(self, run: Run) -> Tensor:
+        """The picture (1, 3, h, w) that is kept of a run that is done, or was stopped."""
+        return run.image
+
+    def transparency(self, image: Tensor) -> Tensor | None:
+        """The alpha (1, 1, h, w) that `image` (1, 3, h, w) is saved with: that of the picture that is worked on."""
+        alpha = None if self.worked_on is None else self.picture(self.worked_on).alpha
+        return None if alpha is None else resize(alpha, (image.shape[2], image.shape[3]))
 
     def run(
         self,
@@ -145,12 +157,10 @@ class Technique(BaseModel, ABC):
         offline: bool = False,
     ) -> Tensor:
         """The finished image (1, 3, h, w), sRGB in [0, 1]; the arguments are those of `Synthesis`."""
-        synthesis = Synthesis(
-            self.plan(), seed=seed, device=device, precision=precision, weights=weights, offline=offline
-        )
-        for _ in synthesis:
+        run = begin(self.plan(), seed=seed, device=device, precision=precision, weights=weights, offline=offline)
+        for _ in run:
             pass
-        return synthesis.image
+        return self.finished(run)
 
     def picture(self, path: str) -> Picture:
         """An input, read once."""
@@ -202,17 +212,17 @@ class Technique(BaseModel, ABC):
         """The picture that is told first by its place; None where none is."""
         return next((self.inputs[name][0] for name in self.positional if name in self.inputs), None)
 
-    def recipe(self, synthesis: Synthesis) -> Recipe:
-        """All that made the picture of `synthesis`."""
+    def recipe(self, run: Run) -> Recipe:
+        """All that made the picture of `run`."""
         return Recipe(
             technique=self.verb(),
             options=self.model_dump(mode="json", exclude=set(self.picture_fields())),
-            seed=synthesis.seed,
+            seed=run.seed,
             threads=torch.get_num_threads(),
-            device=synthesis.device.type,
-            precision=str(synthesis.precision).removeprefix("torch."),
+            device=run.device.type,
+            precision=str(run.precision).removeprefix("torch."),
             inputs={name: self._recorded(name, paths) for name, paths in self.inputs.items()},
-            weights=synthesis.digests,
+            weights=dict(run.digests),
             versions=current_versions(),
         )
 

@@ -128,11 +128,11 @@ class Ways(Technique):
         """The classic tiles, where they are asked for."""
         return None if self.tile is None else Tiling(self.tile, self.tile_offset, self._evened(self.tile_gradient))
 
-    def beginning(self, picture: Tensor | None) -> Canvas:
-        """The canvas, begun with `picture` or without, and what confines it."""
+    def beginning(self, picture: Tensor | None, side: int) -> Canvas:
+        """The canvas, begun with `picture` or without, then a square of `side` pixels, and what confines it."""
         if picture is None and self.start == "picture":
             raise PlanError("dream needs IMAGE, or a --start that is none, such as pink-noise")
-        ground = torch.empty(1, 3, self.size or 512, self.size or 512) if picture is None else picture
+        ground = torch.empty(1, 3, side, side) if picture is None else picture
         if self.start != "picture":
             # Noise lies on grey, not on the picture, whose detail would come back with every octave.
             ground = plain(self.start, ground)

@@ -125,7 +125,7 @@ class Painting(Technique):
         for option, (owner, name) in SETTINGS.items():
             value = getattr(self, option)
             if value not in (None, ()):
-                if not self.optimiser.endswith(owner):
+                if owner not in self.optimiser:
                     raise PlanError(f"--{option} is a setting of {owner}, not of {self.optimiser}")
                 settings[name] = value
         return OptimiserSpec(self.optimiser, self.rate, settings)

@@ -1,4 +1,4 @@
-"""How the network is run that looks at both pictures."""
+"""How the network is run that looks at the pictures."""
 
 from pydantic import Field
 
