@@ -11,17 +11,20 @@ from oneira.cli.main import main
 from oneira.images import load, resize, sample, save
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [
-    ROOT / name for name in ("README.md", "CONTRIBUTING.md", "docs/dream.md", "docs/style.md", "docs/pocket.md")
+DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md")] + [
+    ROOT / "docs" / f"{name}.md" for name in ("dream", "style", "texture", "inversion", "pocket")
 ]
 # Shown at the size that users want; run at one that takes a second. Nothing else about a command is changed.
 SMALL = {
     "dream": ["--size", "48", "--octaves", "2", "--steps", "1"],
     "style": ["--size", "48", "--smallest", "48", "--steps", "2"],
+    "texture": ["--size", "64", "--sample-size", "32"],
+    "invert": ["--size", "48", "--steps", "1"],
     "save-style": ["--size", "64"],
     "train": ["--phases", "16x1", "--batch", "4"],
     "bench": ["--size", "48", "--rounds", "1", "--model", "pocket"],
 }
+COPYING = {"efros-leung", "wei-levoy", "quilting"}  # methods without steps
 
 
 def blocks(document, language):
@@ -44,6 +47,8 @@ def reduced(command):
         while option in words:
             at = words.index(option)
             del words[at : at + 2]
+    if words[0] == "texture" and not COPYING & set(words):
+        small = [*small, "--steps", "2"]
     if "--frames" in words:
         words[words.index("--frames") + 1] = "2"
     return [*words, *small]
@@ -51,7 +56,7 @@ def reduced(command):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Where the documents' pictures lie: four pictures, three masks, and two folders of class folders."""
+    """Where the documents' pictures lie: six pictures, three masks, labels and a layout, and two folders of class folders."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ONEIRA_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("ONEIRA_WEIGHTS", raising=False)
@@ -60,12 +65,18 @@ def folder(tmp_path, monkeypatch):
         ("sky", "rocket"),
         ("starry_night", "night_wind"),
         ("water_lilies", "rose_window"),
+        ("gravel", "coffee"),
+        ("brick", "rose_window"),
     ):
         save(f"{name}.jpg", resize(load(sample(source)), (36, 48)))
     for name, white in (("mask", slice(12, 36)), ("left", slice(24)), ("right", slice(24, 48))):
         mask = torch.zeros(1, 3, 36, 48)
         mask[..., white] = 1
         save(f"{name}.png", mask)
+    for name, white in (("labels", slice(24)), ("layout", slice(12))):
+        flat = torch.tensor([0.1, 0.2, 0.7])[None, :, None, None].repeat(1, 1, 36, 48)
+        flat[..., white, :] = torch.tensor([0.9, 0.8, 0.1])[:, None, None]
+        save(f"{name}.png", flat)
     generator = torch.Generator().manual_seed(0)
     for part in ("train", "validation"):
         for kind in ("red", "blue"):
@@ -83,7 +94,7 @@ def test_the_python_in_a_document_runs(document, folder, capsys):
         exec(compile(block, str(document), "exec"), names)
 
 
-NEEDS_WEIGHTS = ("google", "vgg19", "squeezenet", "gatys")
+NEEDS_WEIGHTS = ("google", "vgg19", "squeezenet", "gatys", "mahendran-vedaldi")
 
 
 @pytest.mark.parametrize("command", sorted(set(shown_commands())))
@@ -98,7 +109,7 @@ def test_a_command_in_a_document_runs(command, folder, capsys):
         return  # a finished run leaves nothing to resume; resuming is tested with the commands
     if words[0] == "style" and "starry_night.style" in words:
         assert main(["save-style", "starry_night.jpg", *SMALL["save-style"]]) == 0
-    makes_a_picture = words[0] in ("dream", "style") and "--explain" not in words
+    makes_a_picture = words[0] in ("dream", "style", "texture", "invert") and "--explain" not in words
     if makes_a_picture and any(name in command for name in NEEDS_WEIGHTS):
         assert main([*words, "--offline"]) == 1
         assert "pocket" in capsys.readouterr().err  # which needs none

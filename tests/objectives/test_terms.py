@@ -165,7 +165,7 @@ def test_gatys_closed_form_derivative_equals_autograd(image, encoder):
     assert_close(before.grad.flatten(2)[0], closed, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("statistic", ["gram", "moments", "wasserstein", "histogram"])
+@pytest.mark.parametrize("statistic", ["gram", "moments", "wasserstein", "histogram", "autocorrelation"])
 def test_layers_count_by_their_weights(statistic, image, other, encoder):
     each = [loss_of(Style(other, layer, statistic, weights=(1.0,)), image, encoder) for layer in LAYERS]
     both = loss_of(Style(other, LAYERS, statistic, weights=(0.25, 3.0)), image, encoder)
