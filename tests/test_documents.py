@@ -56,7 +56,7 @@ def reduced(command):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Where the documents' pictures lie: six pictures, three masks, labels and a layout, and two folders of class folders."""
+    """Where the documents' pictures lie: pictures, masks, labels and a layout, and two folders of class folders."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ONEIRA_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("ONEIRA_WEIGHTS", raising=False)

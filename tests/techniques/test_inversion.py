@@ -377,8 +377,16 @@ class TestMaking:
             assert (synthesis.state()["parameters"][0].abs().max() > 1.01) == unclipped
             assert 0 <= synthesis.image.min() <= synthesis.image.max() <= 1
 
+    def test_the_rate_of_adam_is_decided_by_depth(self, inversion):
+        plan = inversion(model=DEEP, layer=("see63", "see64"), sheet=True).plan()
+        rates = [plan.optimiser.rate * scale.rate for scale in plan.schedule.scales]
+        assert rates == pytest.approx([0.05, 0.02])
+        told = inversion(model=DEEP, layer="see64", rate=0.5).plan()
+        assert told.optimiser.rate * told.schedule.scales[0].rate == 0.5
+        assert inversion(optimiser="lbfgs").plan().optimiser.rate is None
+
     def test_stretches_have_rates_of_their_own_of_which_the_last_stays(self, inversion):
-        scales = inversion(steps=(5, 4, 3), rate_factors=(1, 0.5)).plan().schedule.scales
+        scales = inversion(steps=(5, 4, 3), rate_factors=(1, 0.5), rate=0.1).plan().schedule.scales
         assert [(scale.steps, scale.rate, scale.size) for scale in scales] == [(5, 1, 24), (4, 0.5, 24), (3, 0.5, 24)]
         assert [scale.stage for scale in scales] == [None, None, "relu2"]
 

@@ -2,6 +2,7 @@
 
 from oneira.objectives.activity import Channel, Dream, Neuron
 from oneira.objectives.artwork import Artwork, StyleSource
+from oneira.objectives.batches import Alignment, Diversity, Only
 from oneira.objectives.caricature import Caricature
 from oneira.objectives.channels import ChannelChoice
 from oneira.objectives.classes import ClassLogit, SeenClass, seen_classes
@@ -19,6 +20,7 @@ from oneira.objectives.term import BoundObjective, BoundTerm, Losses, Masked, Su
 
 __all__ = [
     "GATYS_STYLE_LAYERS",
+    "Alignment",
     "AlphaNorm",
     "Artwork",
     "BoundObjective",
@@ -29,12 +31,14 @@ __all__ = [
     "ClassLogit",
     "Content",
     "Direction",
+    "Diversity",
     "Dream",
     "Guided",
     "Logarithm",
     "Losses",
     "Masked",
     "Neuron",
+    "Only",
     "PixelError",
     "Relative",
     "SavedStyle",

@@ -49,9 +49,10 @@ class Inversion(Making):
     def plan(self) -> Plan:
         """One picture from all layers together, or one after the other from each."""
         picture = self.picture(self.image).image
-        once = self.stretches(picture, self.size)
         legs = [
-            once.leg(name, begins=Anew() if number else None, objective=self.objective(picture, layers, smoothness))
+            self.stretches(picture, self.size, self.depth(layers)).leg(
+                name, begins=Anew() if number else None, objective=self.objective(picture, layers, smoothness)
+            )
             for number, (name, layers, smoothness) in enumerate(self._cells())
         ]
         return Plan(

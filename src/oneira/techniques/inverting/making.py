@@ -15,8 +15,8 @@ from oneira.synthesis.schedules import Scale, Schedule
 from oneira.techniques.grounds import NOISES, plain
 from oneira.techniques.inverting.reading import Reading
 
-# Of a spectrum: faster, and what deep layers leave open, such as how light the picture is, runs away.
-ADAM_RATE = 0.03
+# Of adam, by depth: any faster, and what deep layers leave open, such as how light the picture is, runs away.
+ADAM_RATES = (0.05, 0.02, 0.02)
 
 Start = Literal["white-noise", "pink-noise", "white", "black", "grey", "picture"]
 
@@ -32,7 +32,10 @@ class Making(Reading):
     unclipped: bool = Field(False, description="with pixels: let values leave 0 to 1; they are clipped in the end")
     optimiser: OptimiserName = Field("adam", description="how the picture descends")
     rate: float | None = Field(
-        None, gt=0, description="learning rate; with sgd, for each pixel value (default: 0.03 of adam, else its own)"
+        None,
+        gt=0,
+        description="learning rate; with sgd, for each pixel value (default: of adam 0.05 for layers that see less "
+        "than 64 pixels and 0.02 for others; else the optimiser's own)",
     )
     steps: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = Field(
         (300,), min_length=1, description="steps, in one stretch or several; each begins without momentum"
@@ -52,16 +55,18 @@ class Making(Reading):
         height, width = picture.shape[2:]
         return Fourier(height=height, width=width, spread=self.spread, start=ground if noise is None else None)
 
-    def stretches(self, picture: Tensor, side: int) -> Schedule:
-        """All steps at one size, of `side` pixels along the long side."""
+    def stretches(self, picture: Tensor, side: int, depth: int) -> Schedule:
+        """All steps at one size, of `side` pixels along the long side, for layers of `depth`."""
         # Losses are means over pixels: the gradient of each falls with their number, which plain steps follow.
         values = 3 * torch.Size(fit(picture.shape[2], picture.shape[3], side)).numel()
-        unit = values if self.optimiser == "sgd" else 1
+        unit = values if self.optimiser == "sgd" else 1.0
+        if self.optimiser == "adam" and self.rate is None:
+            unit = ADAM_RATES[depth]
         factors = [self.rate_factors[min(i, len(self.rate_factors) - 1)] for i in range(len(self.steps))]
         return Schedule(
             tuple(Scale(side, steps, rate=unit * factor) for steps, factor in zip(self.steps, factors, strict=True))
         )
 
     def descent(self) -> OptimiserSpec:
-        """The optimiser."""
-        return OptimiserSpec(self.optimiser, ADAM_RATE if self.rate is None and self.optimiser == "adam" else self.rate)
+        """The optimiser; where its rate is decided by depth, of rate 1."""
+        return OptimiserSpec(self.optimiser, 1.0 if self.rate is None and self.optimiser == "adam" else self.rate)

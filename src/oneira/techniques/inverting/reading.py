@@ -66,7 +66,7 @@ class Reading(Technique):
             read = Masked(mask_for(picture, self.picture(self.mask).image, self.mask), read)
         parts: list[tuple[float, Term]] = [(1.0, read)]
         if self.prior == "natural":
-            smooth = max(map(self._by_depth, layers)) if smoothness is None else smoothness
+            smooth = self.smoothness_by_depth[self.depth(layers)] if smoothness is None else smoothness
             natural: list[tuple[float, Term]] = [(smooth, TotalVariation()), (self.restraint, AlphaNorm())]
             parts += [(weight, term) for weight, term in natural if weight]
         if self.read == "features":
@@ -80,8 +80,10 @@ class Reading(Technique):
             return Caricature(picture, layers, self.caricature_power)
         return Content(picture, layers, "relative")
 
-    def _by_depth(self, layer: str) -> float:
-        return self.smoothness_by_depth[depth_of(resolve(layer))]
+    @staticmethod
+    def depth(layers: Sequence[str]) -> int:
+        """Of the deepest."""
+        return max(depth_of(resolve(layer)) for layer in layers)
 
 
 def depth_of(address: Address) -> int:
