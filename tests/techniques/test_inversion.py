@@ -378,7 +378,7 @@ class TestMaking:
             assert 0 <= synthesis.image.min() <= synthesis.image.max() <= 1
 
     def test_the_rate_of_adam_is_decided_by_depth(self, inversion):
-        plan = inversion(model=DEEP, layer=("see63", "see64"), sheet=True).plan()
+        plan = inversion(model=DEEP, layer=("see3", "see63"), sheet=True).plan()
         rates = [plan.optimiser.rate * scale.rate for scale in plan.schedule.scales]
         assert rates == pytest.approx([0.05, 0.02])
         told = inversion(model=DEEP, layer="see64", rate=0.5).plan()

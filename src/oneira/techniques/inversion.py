@@ -50,7 +50,7 @@ class Inversion(Making):
         """One picture from all layers together, or one after the other from each."""
         picture = self.picture(self.image).image
         legs = [
-            self.stretches(picture, self.size, self.depth(layers)).leg(
+            self.stretches(picture, self.size, layers).leg(
                 name, begins=Anew() if number else None, objective=self.objective(picture, layers, smoothness)
             )
             for number, (name, layers, smoothness) in enumerate(self._cells())

@@ -1,5 +1,6 @@
 """How a picture is read back: on what canvas, from what beginning, by what steps."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -7,16 +8,19 @@ from pydantic import Field
 from torch import Tensor
 
 from oneira.errors import PlanError
+from oneira.features.registry import resolve
 from oneira.images import fit
 from oneira.synthesis.canvas import Canvas, Pixels
 from oneira.synthesis.fourier import Fourier
 from oneira.synthesis.optimisers import OptimiserName, OptimiserSpec
 from oneira.synthesis.schedules import Scale, Schedule
 from oneira.techniques.grounds import NOISES, plain
-from oneira.techniques.inverting.reading import Reading
+from oneira.techniques.inverting.reading import Reading, sees
 
-# Of adam, by depth: any faster, and what deep layers leave open, such as how light the picture is, runs away.
-ADAM_RATES = (0.05, 0.02, 0.02)
+# Of adam, for layers that see less than SHALLOW pixels, and for others: any faster, and what these leave open, such as
+# how light the picture is, runs away.
+ADAM_RATES = (0.05, 0.02)
+SHALLOW = 20
 
 Start = Literal["white-noise", "pink-noise", "white", "black", "grey", "picture"]
 
@@ -35,7 +39,7 @@ class Making(Reading):
         None,
         gt=0,
         description="learning rate; with sgd, for each pixel value (default: of adam 0.05 for layers that see less "
-        "than 64 pixels and 0.02 for others; else the optimiser's own)",
+        "than 20 pixels and 0.02 for others; else the optimiser's own)",
     )
     steps: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = Field(
         (300,), min_length=1, description="steps, in one stretch or several; each begins without momentum"
@@ -55,13 +59,13 @@ class Making(Reading):
         height, width = picture.shape[2:]
         return Fourier(height=height, width=width, spread=self.spread, start=ground if noise is None else None)
 
-    def stretches(self, picture: Tensor, side: int, depth: int) -> Schedule:
-        """All steps at one size, of `side` pixels along the long side, for layers of `depth`."""
+    def stretches(self, picture: Tensor, side: int, layers: Sequence[str]) -> Schedule:
+        """All steps at one size, of `side` pixels along the long side, for `layers` together."""
         # Losses are means over pixels: the gradient of each falls with their number, which plain steps follow.
         values = 3 * torch.Size(fit(picture.shape[2], picture.shape[3], side)).numel()
         unit = values if self.optimiser == "sgd" else 1.0
         if self.optimiser == "adam" and self.rate is None:
-            unit = ADAM_RATES[depth]
+            unit = ADAM_RATES[max(sees(resolve(layer)) for layer in layers) >= SHALLOW]
         factors = [self.rate_factors[min(i, len(self.rate_factors) - 1)] for i in range(len(self.steps))]
         return Schedule(
             tuple(Scale(side, steps, rate=unit * factor) for steps, factor in zip(self.steps, factors, strict=True))

@@ -1,5 +1,6 @@
 """What is read back: which layers, what of them, and what is taken to be natural beside it."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -66,7 +67,7 @@ class Reading(Technique):
             read = Masked(mask_for(picture, self.picture(self.mask).image, self.mask), read)
         parts: list[tuple[float, Term]] = [(1.0, read)]
         if self.prior == "natural":
-            smooth = self.smoothness_by_depth[self.depth(layers)] if smoothness is None else smoothness
+            smooth = self.smoothness_by_depth[self._depth(layers)] if smoothness is None else smoothness
             natural: list[tuple[float, Term]] = [(smooth, TotalVariation()), (self.restraint, AlphaNorm())]
             parts += [(weight, term) for weight, term in natural if weight]
         if self.read == "features":
@@ -80,14 +81,19 @@ class Reading(Technique):
             return Caricature(picture, layers, self.caricature_power)
         return Content(picture, layers, "relative")
 
-    @staticmethod
-    def depth(layers: Sequence[str]) -> int:
+    def _depth(self, layers: Sequence[str]) -> int:
         """Of the deepest."""
         return max(depth_of(resolve(layer)) for layer in layers)
 
 
 def depth_of(address: Address) -> int:
-    """0 for a layer that sees less than DEEP pixels, 1 for less than DEEPEST, 2 for more, or all of the picture."""
+    """0 for a layer that sees less than DEEP pixels, 1 for less than DEEPEST, 2 for more."""
+    field = sees(address)
+    return (field >= DEEP) + (field >= DEEPEST)
+
+
+def sees(address: Address) -> float:
+    """The side of what one position of a layer depends on, in pixels; infinite where that is the whole picture."""
     fields = {each.layer: each.receptive_field for each in describe(find_backbone(address.backbone))}
     field = fields.get(address.layer)  # none, too, where it never runs, or twice: the encoder refuses such a layer
-    return 2 if field is None else (field >= DEEP) + (field >= DEEPEST)
+    return math.inf if field is None else field
