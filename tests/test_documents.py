@@ -9,10 +9,11 @@ import torch
 
 from oneira.cli.main import main
 from oneira.images import load, resize, sample, save
+from oneira.techniques import TECHNIQUES
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md")] + [
-    ROOT / "docs" / f"{name}.md" for name in ("dream", "style", "texture", "inversion", "pocket")
+    ROOT / "docs" / f"{name}.md" for name in ("dream", "style", "texture", "inversion", "inside", "pocket")
 ]
 # Shown at the size that users want; run at one that takes a second. Nothing else about a command is changed.
 SMALL = {
@@ -20,6 +21,9 @@ SMALL = {
     "style": ["--size", "48", "--smallest", "48", "--steps", "2"],
     "texture": ["--size", "64", "--sample-size", "32"],
     "invert": ["--size", "48", "--steps", "1"],
+    "visualize": ["--size", "32", "--steps", "1"],
+    "deconv": ["--size", "64"],
+    "atlas": ["--size", "32"],
     "save-style": ["--size", "64"],
     "train": ["--phases", "16x1", "--batch", "4"],
     "bench": ["--size", "48", "--rounds", "1", "--model", "pocket"],
@@ -42,7 +46,7 @@ def shown_commands():
 def reduced(command):
     """The command with the options of SMALL in place of its own of those names."""
     words = shlex.split(command)
-    small = SMALL.get(words[0], [])
+    small = [] if "--data" in words and words[0] == "deconv" else SMALL.get(words[0], [])
     for option in small[::2]:
         while option in words:
             at = words.index(option)
@@ -109,7 +113,7 @@ def test_a_command_in_a_document_runs(command, folder, capsys):
         return  # a finished run leaves nothing to resume; resuming is tested with the commands
     if words[0] == "style" and "starry_night.style" in words:
         assert main(["save-style", "starry_night.jpg", *SMALL["save-style"]]) == 0
-    makes_a_picture = words[0] in ("dream", "style", "texture", "invert") and "--explain" not in words
+    makes_a_picture = words[0] in TECHNIQUES and "--explain" not in words
     if makes_a_picture and any(name in command for name in NEEDS_WEIGHTS):
         assert main([*words, "--offline"]) == 1
         assert "pocket" in capsys.readouterr().err  # which needs none

@@ -14,11 +14,12 @@ from oneira.synthesis.loop import Synthesis, synthesize
 from oneira.synthesis.plan import Plan
 from oneira.synthesis.saving import save
 from oneira.synthesis.steps import Step
-from oneira.techniques import Dream, Inversion, Style, Texture
+from oneira.techniques import Deconvolution, Dream, Inversion, Style, Texture, Visualization
 
 __version__ = version("oneira")
 
 __all__ = [
+    "Deconvolution",
     "Dream",
     "Encoder",
     "Fourier",
@@ -31,6 +32,7 @@ __all__ = [
     "Synthesis",
     "Texture",
     "Variant",
+    "Visualization",
     "__version__",
     "backbones",
     "errors",

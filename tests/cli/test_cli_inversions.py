@@ -187,7 +187,8 @@ class TestStopping:
     ):
         chosen = [word for weight in smoothness for word in ("--smoothness", weight)]
         layers = ["--layer", "eventful:happening", "--layer", "eventful:relu1", "--layer", "eventful:relu2"]
-        words = ["invert", picture, "--size", 24, "--steps", 3, *layers, "--sheet", *chosen, "--csv"]
+        # With a rate that is told, no layer is measured before.
+        words = ["invert", picture, "--size", 24, "--steps", 3, "--rate", 0.02, *layers, "--sheet", *chosen, "--csv"]
         happening(None)
         assert oneira(*words, "whole.csv", "-o", "whole.png").status == 0
         happening(self.interrupt, at)
@@ -202,7 +203,8 @@ class TestStopping:
         assert (folder / "broken.csv").read_bytes() == (folder / "whole.csv").read_bytes()
 
     def test_a_checkpoint_of_other_layers_is_refused(self, oneira, picture, happening):
-        words = ["invert", picture, "--size", 24, "--steps", 3, "--smoothness", 0.1, "-o", "out.png"]
+        told = ["--smoothness", 0.1, "--rate", 0.02]
+        words = ["invert", picture, "--size", 24, "--steps", 3, *told, "-o", "out.png"]
         happening(self.interrupt, 3)
         assert oneira(*words, "--layer", "eventful:happening").status == 130
         ended = oneira(*words, "--layer", "eventful:relu2", "--resume")

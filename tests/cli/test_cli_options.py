@@ -1,10 +1,13 @@
 """Every option that is shown is one that does something: it reaches what it is for."""
 
+from dataclasses import fields
+
 import pytest
 import torch
 from noise_pictures import noise
 
-from oneira.cli import bench, provenance, save_style, train, verbs
+from oneira.cli import atlas, bench, provenance, save_style, train, verbs
+from oneira.cli.atlas import AtlasOptions
 from oneira.cli.bench import BenchOptions, BenchStyleOptions
 from oneira.cli.benchmarks.comparison import Comparison
 from oneira.cli.benchmarks.quality import Quality, Run
@@ -38,6 +41,19 @@ RUN = {
     "as_json": (["--json"], True),
 }
 TECHNIQUE = {
+    "deconv": {
+        "size": (["--size", "40"], 40),
+        "model": (["--model", "alexnet"], "alexnet"),
+        "layer": (["--layer", "relu2_1"], "relu2_1"),
+        "data": (["--data", "photos"], "photos"),
+        "top": (["--top", "3"], 3),
+        "channels": (["--channels", "3,7-9"], "3,7-9"),
+        "rule": (["--rule", "guided"], "guided"),
+        "whole": (["--whole"], True),
+        "samples": (["--samples", "3"], 3),
+        "spread": (["--spread", "0.1"], 0.1),
+        "luminous": (["--luminous"], True),
+    },
     "dream": {
         "size": (["--size", "40"], 40),
         "model": (["--model", "alexnet"], "alexnet"),
@@ -195,9 +211,36 @@ TECHNIQUE = {
         "rate_factors": (["--rate-factors", "0.5"], (0.5,)),
         "sheet": (["--sheet"], True),
     },
+    "visualize": {
+        "size": (["--size", "40"], 40),
+        "model": (["--model", "alexnet"], "alexnet"),
+        "layer": (["--layers", "relu1_1", "--layer", "relu2_1"], ("relu1_1", "relu2_1")),
+        "channels": (["--channels", "3,7-9"], "3,7-9"),
+        "at": (["--at", "1,2"], "1,2"),
+        "class_": (["--class", "banana", "--class", "3"], ("banana", "3")),
+        "class_against": (["--class-against", "0.5"], 0.5),
+        "direction": (["--direction", "12:1,40:-0.5"], ("12:1,40:-0.5",)),
+        "random_seed": (["--random-seed", "9"], 9),
+        "canvas": (["--canvas", "pixels"], "pixels"),
+        "spread": (["--spread", "0.1"], 0.1),
+        "transforms": (["--transforms", "shift"], "shift"),
+        "optimiser": (["--optimiser", "sgd"], "sgd"),
+        "rate": (["--rate", "0.5"], 0.5),
+        "steps": (["--steps", "9", "--steps", "8"], (9, 8)),
+        "waking": (["--waking", "3"], 3),
+        "smoothness": (["--smoothness", "0.5"], 0.5),
+        "restraint": (["--restraint", "0.5"], 0.5),
+        "batch": (["--batch", "4"], 4),
+        "filters": (["--filters"], True),
+        "diversity": (["--diversity", "3"], 3),
+        "diversity_weight": (["--diversity-weight", "2"], 2),
+        "interpolate": (["--interpolate", "5"], 5),
+        "alignment": (["--alignment", "2"], 2),
+    },
 }
 # What some options are about: without it they would change nothing, or be refused.
 BESIDE = {
+    "deconv": {"spread": ["--samples", "3"]},
     "dream": {
         "layer_weight": ["--layer", "relu1_1", "--layer", "relu2_1"],
         "power": ["--loss", "norm"],
@@ -250,6 +293,14 @@ BESIDE = {
         "unclipped": ["--canvas", "pixels"],
         "sheet": ["--layer", "relu1_1", "--layer", "relu2_1"],
     },
+    "visualize": {
+        "at": ["--transforms", "shift", "--steps", "3"],
+        "class_against": ["--class", "banana"],
+        "random_seed": ["--direction", "random"],
+        "diversity_weight": ["--diversity", "2"],
+        "interpolate": ["--channels", "1,2"],
+        "alignment": ["--channels", "1,2", "--interpolate", "3"],
+    },
 }
 # A mask has the proportions of what it is for.
 FITTING = {("style", "style_mask"): "square.png", ("texture", "labels"): "flat.png"}
@@ -289,6 +340,19 @@ SETTINGS = {
     "label_smoothing": (["--label-smoothing", "0"], 0),
     "average_decay": (["--average-decay", "0.5"], 0.5),
     "seed": (["--seed", "5"], 5),
+}
+ATLAS = {
+    "output": (["-o", "out"], "out"),
+    "layer": (["--layer", "relu1_1", "--layer", "relu2_1"], ("relu1_1", "relu2_1")),
+    "data": (["--data", "photos"], "photos"),
+    "size": (["--size", "64"], 64),
+    "batch": (["--batch", "4"], 4),
+    "seed": (["--seed", "5"], 5),
+    "device": (["--device", "cpu"], "cpu"),
+    "precision": (["--precision", "bfloat16"], "bfloat16"),
+    "weights": (["--weights", "my.pth"], {"pocket": "my.pth"}),
+    "offline": (["--offline"], True),
+    "quiet": (["--quiet"], True),
 }
 BENCH = {
     "size": (["--size", "64"], 64),
@@ -359,13 +423,17 @@ def command(picture, painting, folder):
     noise(folder / "square.png", 24, 24, seed=3)
     save(folder / "flat.png", torch.linspace(0, 1, 2).repeat_interleave(14).expand(1, 3, 20, 28))
     return {
+        "deconv": ["deconv", picture],
         "invert": ["invert", picture],
         "dream": ["dream", picture],
         "style": ["style", picture, painting],
         "texture": ["texture", picture],
+        "visualize": ["visualize"],
     }
 
 
+# Options that stand in place of a picture: the words with another value, and with the one that is listed.
+INSTEAD = {("deconv", "data"): (["deconv", "--data", "others"], ["deconv", "--data", "photos"])}
 EVERY = [(verb, name) for verb, options in TECHNIQUE.items() for name in options]
 NAMED_PICTURES = [(v, n) for v, t in TECHNIQUES.items() for n in t.picture_fields() if n not in t.positional]
 
@@ -380,10 +448,11 @@ def test_every_option_of_every_technique_is_listed_here():
 def test_an_option_reaches_its_technique_and_changes_the_plan(verb, name, oneira, command, given):
     words, meaning = TECHNIQUE[verb][name]
     beside = BESIDE.get(verb, {}).get(name, [])
-    ended = oneira(*command[verb], *beside)
+    without, with_it = INSTEAD.get((verb, name), ([*command[verb], *beside], [*command[verb], *beside, *words]))
+    ended = oneira(*without)
     assert ended.status == 0, ended.err
     default = given["technique"]
-    ended = oneira(*command[verb], *beside, *words)
+    ended = oneira(*with_it)
     assert ended.status == 0, ended.err
     changed = given["technique"]
     assert getattr(changed, name) == meaning
@@ -526,6 +595,31 @@ def test_every_option_of_training_is_listed_here():
     assert set(TRAIN) == set(TrainOptions.model_fields)
     assert set(SETTINGS) == set(TrainingSettings.model_fields) - {"augmentation"}
     assert set(DECLARED_HERE) == {"phases", "augmentation"}
+
+
+@pytest.mark.parametrize("name", ATLAS)
+def test_an_option_of_atlas_reaches_it(name, oneira, monkeypatch):
+    assert set(ATLAS) == set(AtlasOptions.model_fields)
+    seen = {}
+
+    class Shown(Display):
+        def __init__(self, *, quiet):
+            super().__init__(quiet=quiet)
+            seen["quiet"] = quiet
+
+    def build(plan, folder, *, weights, progress, **running):
+        of_plan = {field.name.removesuffix("s"): getattr(plan, field.name) for field in fields(plan)}
+        paths = {"output": str(folder), "data": plan.data and str(plan.data)}
+        seen.update(of_plan, **running, **paths, weights={model: str(file) for model, file in weights.items()})
+        return []
+
+    monkeypatch.setattr(atlas, "AtlasBuild", build)
+    monkeypatch.setattr(atlas, "Display", Shown)
+    assert oneira("atlas").status == 0
+    default = dict(seen)
+    words, meaning = ATLAS[name]
+    assert oneira("atlas", *words).status == 0
+    assert seen == default | {name: meaning} != default
 
 
 @pytest.mark.parametrize("name", BENCH)

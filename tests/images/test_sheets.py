@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch.testing import assert_close
 
 from oneira.errors import ImageError, PlanError
-from oneira.images import Cell, resize, sheet, sheets
+from oneira.images import Cell, resize, sheet, sheets, side_by_side
 from oneira.images.lettering import ELLIPSIS, MINIMUM, ink, legible, line_height, line_width, set_type
 from oneira.images.sheets import Labels, lay_out
 
@@ -283,6 +283,28 @@ def test_a_sheet_stays_below_the_most_pixels(monkeypatch):
 def test_cells_beyond_all_measure_are_refused_before_anything_is_made():
     with pytest.raises(PlanError, match="take smaller cells"):
         sheet([[Cell(picture(4, 4), "caption")]], cell=10**9)
+
+
+@given(count=st.integers(1, 17), height=st.integers(1, 5), width=st.integers(1, 5))
+def test_side_by_side_pictures_stand_as_they_are_in_a_grid_that_is_about_square(count, height, width):
+    images = 0.9 * torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(count))
+    together = side_by_side(images)
+    columns, rows = together.shape[3] // width, together.shape[2] // height
+    assert together.shape == (1, 3, rows * height, columns * width)
+    # About square, and no row without a picture.
+    assert rows <= columns < count**0.5 + 1
+    assert (rows - 1) * columns < count <= rows * columns
+    for place in range(rows * columns):
+        top, left = place // columns * height, place % columns * width
+        seen = together[..., top : top + height, left : left + width]
+        if place < count:
+            assert torch.equal(seen, images[place : place + 1])
+        else:
+            assert (seen == 1).all()
+
+
+def test_one_picture_by_itself_stays_as_it_is(image):
+    assert torch.equal(side_by_side(image), image)
 
 
 @pytest.mark.parametrize(

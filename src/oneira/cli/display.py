@@ -22,6 +22,8 @@ from oneira.errors import OneiraError
 from oneira.images import ImageWarning
 from oneira.synthesis.steps import Step
 
+MOST_LOSSES = 6  # that go into a line; of more, their sum
+
 
 class Display:
     """Chosen by `--quiet` and `--json`; with both, there is JSON and no other word but errors."""
@@ -33,6 +35,7 @@ class Display:
         self._bars = self.screen.is_terminal and not (quiet or json)
         self._bar: Progress | None = None
         self._download: Progress | None = None
+        self._task = ""
         self._told: set[str] = set()
 
     @contextmanager
@@ -65,7 +68,8 @@ class Display:
             self._bar = self._opened(
                 task, step.total, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), losses_column
             )
-        losses = "  ".join(f"{name} {loss:.4g}" for name, loss in step.losses.items())
+        told = step.losses if len(step.losses) <= MOST_LOSSES else {"loss": step.loss}
+        losses = "  ".join(f"{name} {loss:.4g}" for name, loss in told.items())
         self._bar.update(
             self._bar.task_ids[0],
             description=one_line(task),
@@ -82,6 +86,16 @@ class Display:
         self._download.update(self._download.task_ids[0], description=name, completed=received, total=total)
         if received == total:
             self._close()
+
+    def work(self, task: str, done: int, total: int) -> None:
+        """`done` of `total` parts of `task`, which follows others."""
+        if not self._bars:
+            return
+        if self._bar is None or self._task != task:
+            self._close()
+            self._bar = self._opened(task, total, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._task = task
+        self._bar.update(self._bar.task_ids[0], completed=done)
 
     def note(self, text: str | None) -> None:
         """Something that the user should be told, once."""

@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError
 
 import oneira
 from oneira.cli import bench
+from oneira.cli.atlas import atlas
 from oneira.cli.models import models
 from oneira.cli.provenance import recipe, rerun
 from oneira.cli.save_style import save_style
@@ -35,6 +36,7 @@ app = App(
 for verb, technique in TECHNIQUES.items():
     app.command(command_for(technique), name=verb, usage=usage_of(technique))
 app.command(save_style, usage="Usage: oneira save-style [OPTIONS] STYLE...\n")
+app.command(atlas, usage="Usage: oneira atlas [OPTIONS] [MODEL]\n")
 app.command(rerun)
 app.command(recipe)
 app.command(models, usage="Usage: oneira models [MODEL]\n")

@@ -18,7 +18,7 @@ from oneira.cli.run_options import RunOptions
 from oneira.cli.stages import StageFiles, stage_at
 from oneira.cli.tables import require_table, write_table
 from oneira.errors import CheckpointError, ImageError, OneiraError, PlanError
-from oneira.images import Recipe, save
+from oneira.images import Recipe, save, side_by_side
 from oneira.synthesis.checkpoints import (
     checkpoint_of,
     has_checkpoint,
@@ -205,6 +205,8 @@ class _PictureRun:
         return image
 
     def _save(self, path: Path, image: Tensor, recipe: Recipe | None = None) -> None:
+        if len(image) > 1:  # a batch, as a stage has it
+            image = side_by_side(image)
         alpha = self._technique.transparency(image)
         save(path, image, alpha=alpha, recipe=recipe, depth=self._options.depth, sidecar=self._options.sidecar)
 

@@ -95,6 +95,20 @@ def stride_of(address: str | Address) -> int:
     raise AddressError(f"layer {found} never runs in a forward pass")
 
 
+def field_of(address: str | Address) -> ReceptiveField | None:
+    """What a position of a layer depends on; None where that is the whole picture.
+
+    Loads nothing; a registered module is run once. Raises AddressError for what is not there, and for a layer of a
+    registered module that never runs.
+    """
+    found = resolve(address) if isinstance(address, str) else address
+    backbone = find_backbone(found.backbone)
+    for visit in _visits(backbone, SIDE) if backbone.own else _visits_of_registered(backbone):
+        if visit.layer == found.layer:
+            return visit.field
+    raise AddressError(f"layer {found} never runs in a forward pass")
+
+
 def smallest_side(backbone: Backbone, layer: str) -> int:
     """The shortest side, in pixels, of a picture for which one of Oneira's own networks gets as far as `layer`."""
     low, high = 1, backbone.smallest

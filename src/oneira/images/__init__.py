@@ -23,7 +23,7 @@ from oneira.images.recipe import InputFile, Recipe, check_inputs, current_versio
 from oneira.images.resizing import fit, fit_area, resize
 from oneira.images.samples import SAMPLES, sample
 from oneira.images.saving import check_output, encode, save
-from oneira.images.sheets import Cell, sheet
+from oneira.images.sheets import Cell, sheet, side_by_side
 
 __all__ = [
     "MAX_PIXELS",
@@ -53,6 +53,7 @@ __all__ = [
     "sample",
     "save",
     "sheet",
+    "side_by_side",
     "sidecar_of",
     "srgb_to_linear",
     "transfer_luma",

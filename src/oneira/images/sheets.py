@@ -1,5 +1,6 @@
 """Labelled sheets: a grid of pictures, as a figure has it, in one picture."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice
@@ -298,3 +299,13 @@ def _drawn(layout: Layout) -> Tensor:
         height, width = drawn.shape
         page[..., line.top : line.top + height, line.left : line.left + width] -= (1 - _INK) * drawn
     return page
+
+
+def side_by_side(images: Tensor) -> Tensor:
+    """A batch (b, 3, h, w) as one picture (1, 3, H, W), a grid that is about square; places left over are white."""
+    columns = math.ceil(math.sqrt(len(images)))
+    rows = math.ceil(len(images) / columns)
+    white = images.new_ones(rows * columns - len(images), *images.shape[1:])
+    grid = torch.cat([images, white]).unflatten(0, (rows, columns))
+    together: Tensor = grid.permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)[None]
+    return together

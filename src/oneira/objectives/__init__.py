@@ -1,6 +1,6 @@
 """Terms: what to minimise. They add (`+`, `-`), scale (`*`) and can be confined to a region (`Masked`)."""
 
-from oneira.objectives.activity import Channel, Dream, Neuron
+from oneira.objectives.activity import Channel, Dream, Neuron, parse_place
 from oneira.objectives.artwork import Artwork, StyleSource
 from oneira.objectives.batches import Alignment, Diversity, Only
 from oneira.objectives.caricature import Caricature
@@ -51,6 +51,7 @@ __all__ = [
     "TotalVariation",
     "View",
     "parse_direction",
+    "parse_place",
     "read_style",
     "seen_classes",
 ]

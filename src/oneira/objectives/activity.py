@@ -127,6 +127,16 @@ class Neuron(Term):
         return BoundTerm(self.name, evaluate, frozenset([address]))
 
 
+def parse_place(text: str) -> tuple[int | None, int | None]:
+    """`"3,4"` -> `(3, 4)`, a row and a column of a grid; `"middle"` -> `(None, None)`. PlanError for anything else."""
+    if text == "middle":
+        return None, None
+    row, comma, column = text.partition(",")
+    if not (comma and row.strip().isdecimal() and column.strip().isdecimal()):
+        raise PlanError(f"--at takes ROW,COLUMN such as 3,4, or middle; not {text!r}")
+    return int(row), int(column)
+
+
 def _norm(view: View, features: Tensor, power: float) -> Tensor:
     """The p-norm of the mean of (b, c, ...), over channels and (masked) positions, summed over the batch."""
     weights = view.weights(features)

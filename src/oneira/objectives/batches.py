@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -63,9 +62,10 @@ class Diversity(Term):
 
 def _likeness(features: Tensor) -> Tensor:
     count = len(features)
-    positions = features.float().flatten(2)
     if count < 2:
-        return positions.sum() * 0
+        return _nothing(features)
+    # A layer without positions counts as one.
+    positions = features.float().reshape(count, features.shape[1], -1)
     grams = F.normalize((positions @ positions.mT).flatten(1), dim=1, eps=1e-12)
     cosines = grams @ grams.T
     return (cosines.sum() - cosines.diagonal().sum()) / (count - 1)
@@ -93,8 +93,13 @@ class Alignment(Term):
 
     def _apart(self, features: Tensor) -> Tensor:
         unit = features.detach().square().mean().clamp(min=1e-12)
-        total = features.new_zeros(())
+        total = _nothing(features)
         for distance in range(1, min(self.reach, len(features) - 1) + 1):
             difference = features[distance:] - features[:-distance]
             total = total + difference.square().flatten(1).mean(1).sum() / 2 ** (distance - 1)
-        return torch.as_tensor(total / unit)
+        return total / unit
+
+
+def _nothing(features: Tensor) -> Tensor:
+    """0, with a gradient of 0: a batch of one may have no other term."""
+    return features[:0].float().sum()

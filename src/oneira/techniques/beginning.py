@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from oneira.errors import PlanError
 from oneira.features.weights import Progress
+from oneira.inspection import Examination, Study
 from oneira.patches import Patchwork, Weave
 from oneira.synthesis.loop import Synthesis
 from oneira.synthesis.plan import Plan
@@ -13,7 +14,7 @@ from oneira.synthesis.run import Run
 
 
 def begin(
-    plan: Plan | Weave,
+    plan: Plan | Weave | Study,
     *,
     seed: int = 0,
     device: str = "auto",
@@ -33,6 +34,12 @@ def begin(
             if wrong:
                 raise PlanError(f"{option} is for networks, and this method copies pixels without one: leave it out")
         return Patchwork(plan, seed=seed)
+    if isinstance(plan, Study):
+        if max_memory is not None:
+            raise PlanError("--max-memory is foretold for what is optimised, not for this: leave it out")
+        return Examination(
+            plan, seed=seed, device=device, precision=precision, weights=weights, offline=offline, progress=progress
+        )
     return Synthesis(
         plan,
         seed=seed,

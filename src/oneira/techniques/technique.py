@@ -25,6 +25,7 @@ from oneira.errors import AddressError, PlanError, RecipeError
 from oneira.features.address import split_address
 from oneira.features.registry import find_backbone
 from oneira.images import InputFile, Picture, Recipe, current_versions, resize, sample
+from oneira.inspection import Study
 from oneira.objectives import SavedStyle, read_style
 from oneira.patches import Weave
 from oneira.synthesis.plan import Plan
@@ -135,8 +136,8 @@ class Technique(BaseModel, ABC):
             raise PlanError(refusal(error, cls, cls.verb())) from error
 
     @abstractmethod
-    def plan(self) -> Plan | Weave:
-        """What is to be optimised, or copied. Reads the pictures; computes nothing else."""
+    def plan(self) -> Plan | Weave | Study:
+        """What is to be optimised, copied or computed. Reads the pictures; computes nothing else."""
 
     def finished(self, run: Run) -> Tensor:
         """The picture (1, 3, h, w) that is kept of a run that is done, or was stopped."""

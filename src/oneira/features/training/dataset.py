@@ -52,7 +52,7 @@ class LabelledPictures:
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
     """A picture that has not been decoded: a file, or bytes that `name` tells from others."""
 
     source: Path | bytes
@@ -60,6 +60,7 @@ class _Entry:
     label: int
 
     def picture(self) -> Picture:
+        """Decoded. Raises ImageError where it cannot be."""
         if isinstance(self.source, Path):
             return Picture.open(self.source, max_pixels=MAX_PIXELS)
         return Picture.decode(self.source, name=self.name, max_pixels=MAX_PIXELS)
@@ -91,7 +92,7 @@ def load_labelled(
         raise PlanError(f"cannot cut {side} pixels out of pictures resized to {resized}")
     chosen = [paths] if isinstance(paths, Path) else list(paths)
     entries, names = _entries(chosen, classes)
-    _require_memory(len(entries) * 3 * side * side, f"{len(entries):,} pictures at {side} x {side} pixels")
+    require_memory(len(entries) * 3 * side * side, f"{len(entries):,} pictures at {side} x {side} pixels")
     pictures, skipped = _decoded(entries, side, side / resized if resized is not None else 1.0, progress)
     unreadable = len(skipped)
     if unreadable > max(1, len(entries) // UNREADABLE) or unreadable == len(entries):
@@ -103,7 +104,7 @@ def load_labelled(
     )
 
 
-def _entries(paths: Sequence[Path], classes: Sequence[str] | None) -> tuple[list[_Entry], tuple[str, ...]]:
+def _entries(paths: Sequence[Path], classes: Sequence[str] | None) -> tuple[list[Entry], tuple[str, ...]]:
     if len(paths) == 1 and paths[0].is_dir():
         return _folder_entries(paths[0], classes)
     for path in paths:
@@ -115,7 +116,7 @@ def _entries(paths: Sequence[Path], classes: Sequence[str] | None) -> tuple[list
     return _packed_entries(paths, classes)
 
 
-def _folder_entries(folder: Path, classes: Sequence[str] | None) -> tuple[list[_Entry], tuple[str, ...]]:
+def _folder_entries(folder: Path, classes: Sequence[str] | None) -> tuple[list[Entry], tuple[str, ...]]:
     try:
         found = {child.name: child for child in folder.iterdir() if child.is_dir() and not child.name.startswith(".")}
     except OSError as error:
@@ -128,16 +129,16 @@ def _folder_entries(folder: Path, classes: Sequence[str] | None) -> tuple[list[_
     for name in sorted(found):
         if name not in labels:
             raise DataError(f"{found[name]} is none of the {len(names)} classes{nearest(name, names)}")
-        files = _picture_files(found[name])
+        files = picture_files(found[name])
         if classes is None and not files:
             raise DataError(f"the class folder {found[name]} holds no picture; fill it or remove it")
-        entries += [_Entry(file, str(file), labels[name]) for file in files]
+        entries += [Entry(file, str(file), labels[name]) for file in files]
     if not entries:
         raise DataError(f"the class folders of {folder} hold no picture")
     return entries, names
 
 
-def _picture_files(folder: Path) -> list[Path]:
+def picture_files(folder: Path) -> list[Path]:
     """All files at any depth but hidden ones and those whose names say that they are something else (.txt, .xml)."""
 
     def candidate(path: Path) -> bool:
@@ -147,22 +148,22 @@ def _picture_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if candidate(path))
 
 
-def _packed_entries(paths: Iterable[Path], classes: Sequence[str] | None) -> tuple[list[_Entry], tuple[str, ...]]:
-    entries: list[_Entry] = []
+def _packed_entries(paths: Iterable[Path], classes: Sequence[str] | None) -> tuple[list[Entry], tuple[str, ...]]:
+    entries: list[Entry] = []
     names = tuple(classes) if classes is not None else None
     for path in paths:
-        packed = read_packed(path, _require_memory)
+        packed = read_packed(path, require_memory)
         if names is None:
             names = find_class_names(path)
         if names and max(packed.labels) >= len(names):
             raise DataError(f"{path} has a label {max(packed.labels)}, but there are {len(names)} classes")
         numbered = enumerate(zip(packed.files(), packed.labels, strict=True))
-        entries += [_Entry(file, f"{path}, picture {number}", label) for number, (file, label) in numbered]
+        entries += [Entry(file, f"{path}, picture {number}", label) for number, (file, label) in numbered]
     return entries, names or ()
 
 
 def _decoded(
-    entries: Sequence[_Entry], side: int, share: float, progress: Progress | None
+    entries: Sequence[Entry], side: int, share: float, progress: Progress | None
 ) -> tuple[Tensor, dict[int, str]]:
     """Pictures (n, 3, side, side), and by index what is wrong with those that could not be read."""
     pictures = torch.empty(len(entries), 3, side, side, dtype=torch.uint8)
@@ -170,7 +171,7 @@ def _decoded(
 
     def decode(index: int) -> None:
         try:
-            pictures[index] = _square(entries[index].picture().image, side, share)
+            pictures[index] = middle_square(entries[index].picture().image, side, share)
         except ImageError as error:
             skipped[index] = str(error)
 
@@ -185,7 +186,7 @@ def _decoded(
     return pictures, skipped
 
 
-def _square(image: Tensor, side: int, share: float) -> Tensor:
+def middle_square(image: Tensor, side: int, share: float) -> Tensor:
     """(1, 3, h, w) in [0, 1] -> uint8 (3, side, side): the middle square of `share` of the shorter side."""
     height, width = image.shape[2:]
     cut = max(1, round(min(height, width) * share))
@@ -194,7 +195,7 @@ def _square(image: Tensor, side: int, share: float) -> Tensor:
     return scaled[0].mul(255).round_().to(torch.uint8)
 
 
-def _require_memory(needed: int, what: str) -> None:
+def require_memory(needed: int, what: str) -> None:
     """DataError where `needed` bytes are more than half of the machine's memory (where that can be asked for)."""
     if not hasattr(os, "sysconf"):
         return

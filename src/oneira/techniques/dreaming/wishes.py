@@ -20,6 +20,7 @@ from oneira.objectives import (
     Term,
     TotalVariation,
     parse_direction,
+    parse_place,
 )
 from oneira.objectives import Dream as DreamTerm
 from oneira.objectives import Style as StyleTerm
@@ -112,7 +113,7 @@ class Wishes(Technique):
         choice = None if self.channels is None or ":" in self.channels else ChannelChoice.parse(self.channels)
         if choice is None:
             raise PlanError("--at names one unit of a channel: say which by --channels, such as --channels 12")
-        row, column = _place(self.at)
+        row, column = parse_place(self.at)
         return [Neuron(address, number, row, column) for address in addresses for number in choice.numbers]
 
     def _manner(self) -> list[Term]:
@@ -130,12 +131,3 @@ class Wishes(Technique):
         if self.restraint:
             restraints.append(self.restraint * AlphaNorm(2.0))
         return restraints
-
-
-def _place(text: str) -> tuple[int | None, int | None]:
-    if text == "middle":
-        return None, None
-    row, comma, column = text.partition(",")
-    if not (comma and row.strip().isdecimal() and column.strip().isdecimal()):
-        raise PlanError(f"--at takes ROW,COLUMN such as 3,4, or middle; not {text!r}")
-    return int(row), int(column)

@@ -1,0 +1,1 @@
+"""Figures of many pictures: the channel atlas."""

@@ -1,0 +1,230 @@
+"""Making an atlas: what pictures excite its channels, what they want to see, and the page that shows both.
+
+Every picture is a file as soon as it is made; who is stopped begins again with those that are missing.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from types import MappingProxyType
+
+import torch
+
+from oneira.errors import DataError, PlanError
+from oneira.features.encoder import Encoder
+from oneira.features.hardware import choose_device
+from oneira.features.registry import find_backbone
+from oneira.features.training.dataset import middle_square
+from oneira.features.weights import Progress as Downloading
+from oneira.figures.atlas.entries import Atlas, ChannelEntry, LayerEntry, Neighbour, Push
+from oneira.figures.atlas.making import Making
+from oneira.figures.atlas.pictures import picture_path, save_patches, save_picture
+from oneira.figures.atlas.planning import AtlasPlan
+from oneira.figures.atlas.writing import write_site
+from oneira.images import load, sample
+from oneira.inspection.layer_responses import LayerResponses
+from oneira.inspection.patches import patch
+from oneira.inspection.picture_set import PictureSet
+from oneira.inspection.pushes import Pushes, pushes
+from oneira.inspection.responses import Responses, key_of, weights_identity
+from oneira.inspection.watching import SIDE, watch
+from oneira.synthesis.steps import Outcome
+from oneira.techniques.beginning import begin
+from oneira.techniques.visualization import SILENT, Visualization
+
+PHOTOGRAPHS = ("cat", "coffee", "rocket")  # the samples over which the gradient to the classes is averaged
+PUSHES_TOLD = 8  # classes of a channel
+RESPONSES = "responses.safetensors"
+SAVED_EVERY = 8  # batches of pictures
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`done` of `total` pictures or channels, of what `stage` says; `note`: something that the user should know."""
+
+    stage: str
+    done: int
+    total: int
+    note: str | None = None
+
+
+class AtlasBuild:
+    """An atlas of `plan` in `folder`. Iterate once; what was made before is kept where it is of the same settings.
+
+    `device`, `precision`, `weights`, `offline` and `progress` are those of `Synthesis`; what is measured is computed in
+    float32. Raises AddressError, PlanError and DataError, before anything is loaded, for layers and pictures that are
+    not there. Iterating raises PlanError for a folder that holds something else, ImageError where the disk refuses, and
+    what `watch` and `Synthesis` raise.
+    """
+
+    def __init__(
+        self,
+        plan: AtlasPlan,
+        folder: Path,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        weights: Mapping[str, Path] = MappingProxyType({}),
+        offline: bool = False,
+        progress: Downloading | None = None,
+    ) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._layers = plan.described()
+        self._pictures = None if plan.data is None else PictureSet.open(plan.data)
+        self._encoder = Encoder(device=choose_device(device), weights=weights, offline=offline, progress=progress)
+        self._begin = partial(
+            begin, device=device, precision=precision, weights=weights, offline=offline, progress=progress
+        )
+
+    def __iter__(self) -> Iterator[Progress]:
+        making = Making(self._folder, self._settings())
+        pushed = self._pushed()  # early: whether it can be said is known before hours are spent
+        responses: Responses | None = None
+        if self._pictures is not None:
+            for responses in self._watched(self._pictures):
+                yield Progress("watching pictures", responses.done, len(self._pictures), _skipped(responses))
+        for place, layer in enumerate(self._layers):
+            yield from self._drawn(making, place, layer)
+        entries = []
+        for place, layer in enumerate(self._layers):
+            measured = None if responses is None else responses[layer]
+            channels = []
+            for channel in self._channels(place, layer, making.silent(layer), measured, pushed.get(layer)):
+                channels.append(channel)
+                yield Progress(f"writing {self._layers[layer].layer}", len(channels), self._layers[layer].channels)
+            entries.append(self._entry(layer, channels))
+        write_site(self._folder, Atlas(self._plan.model, tuple(entries), self._classes, self._seen(responses)))
+
+    @cached_property
+    def _classes(self) -> tuple[str, ...]:
+        """The names of those that channels can be said to push: none where it is not known which layer holds logits."""
+        backbone = find_backbone(self._plan.model)
+        return backbone.classes() if backbone.logits and backbone.classes is not None else ()
+
+    def _settings(self) -> dict[str, object]:
+        return {
+            "model": self._plan.model,
+            "weights": weights_identity(self._encoder, self._plan.model),
+            "layers": list(self._layers),
+            "size": self._plan.size,
+            "seed": self._plan.seed,
+        }
+
+    def _watched(self, pictures: PictureSet) -> Iterator[Responses]:
+        path = self._folder / RESPONSES
+        unsaved: Responses | None = None
+        try:
+            for number, found in enumerate(watch(self._encoder, self._layers, pictures, begun=self._begun(pictures))):
+                unsaved = found
+                if found.complete or number % SAVED_EVERY == 0:
+                    found.write(path)
+                    unsaved = None
+                yield found
+        finally:  # whoever iterates may have had enough
+            if unsaved is not None:
+                unsaved.write(path)
+
+    def _begun(self, pictures: PictureSet) -> Responses | None:
+        """What was measured before; None where nothing was, or of something else, or where it is damaged."""
+        try:
+            begun = Responses.load(self._folder / RESPONSES)
+        except DataError:
+            return None
+        return begun if begun.layers.keys() == self._layers.keys() and begun.fits(self._encoder, pictures) else None
+
+    def _drawn(self, making: Making, place: int, layer: str) -> Iterator[Progress]:
+        """A picture for every channel that has none yet, but for those that never answer."""
+        count = self._layers[layer].channels
+        silent = making.silent(layer)
+        missing = [
+            number
+            for number in range(count)
+            if number not in silent and not (self._folder / picture_path(place, layer, number)).is_file()
+        ]
+        if not missing:
+            return
+        technique = Visualization.configured(
+            model=self._plan.model,
+            layer=layer,
+            channels=",".join(map(str, missing)),
+            size=self._plan.size,
+            batch=self._plan.batch,
+        )
+        run = self._begin(technique.plan(), seed=self._plan.seed + place)
+        done = count - len(missing)
+        for step in run:
+            if step.stage is not None:
+                numbers = [int(subject.caption) for subject in technique.group(step.stage)]
+                self._keep(making, place, layer, numbers, run.outcomes[step.stage])
+                done += len(numbers)
+            yield Progress(f"drawing {self._layers[layer].layer}", done, count)
+
+    def _keep(self, making: Making, place: int, layer: str, channels: list[int], outcome: Outcome) -> None:
+        """The pictures of `channels`, and which of them never answered."""
+        silent = []
+        for index, channel in enumerate(channels):
+            # What photographs leave silent may be rare; what cannot be woken either has nothing to show.
+            if -next(loss for name, loss in outcome.losses.items() if name.endswith(f"@{index}")) < SILENT:
+                silent.append(channel)
+            else:
+                save_picture(self._folder, place, layer, channel, outcome.image[index : index + 1])
+        making.tell_silent(layer, silent)
+
+    def _entry(self, layer: str, channels: list[ChannelEntry]) -> LayerEntry:
+        about = self._layers[layer]
+        name = about.aliases[0] if about.aliases else about.layer  # as the papers call it
+        return LayerEntry(name, about.stride, about.receptive_field, tuple(channels))
+
+    def _channels(
+        self, place: int, layer: str, silent: frozenset[int], measured: LayerResponses | None, pushed: Pushes | None
+    ) -> Iterator[ChannelEntry]:
+        for number in range(self._layers[layer].channels):
+            picture = None if number in silent else picture_path(place, layer, number)
+            # A channel's push is told for a usual swing of it, so that those of loud layers do not drown the others'.
+            swing = float(picture is not None) if measured is None else float(measured.deviation[number])
+            told = () if pushed is None or swing == 0 else pushed.strongest_classes(number, PUSHES_TOLD)
+            entry = ChannelEntry(number, picture, pushes=tuple(Push(each, swing * value) for each, value in told))
+            yield entry if measured is None else self._excited(place, layer, entry, measured)
+
+    def _excited(self, place: int, layer: str, entry: ChannelEntry, measured: LayerResponses) -> ChannelEntry:
+        """The same with what excites the channel."""
+        number = entry.index
+        strongest = measured.strongest(number)
+        patches = None
+        if strongest and self._pictures is not None:
+            squares = [patch(self._pictures.square(each.picture, SIDE), layer, each.y, each.x) for each in strongest]
+            patches = save_patches(self._folder, place, layer, number, torch.cat(squares))
+        return replace(
+            entry,
+            patches=patches,
+            fires=float(measured.share_of_positions[number]),
+            fires_in=float(measured.share_of_pictures[number]),
+            highest=float(measured.highest[number]),
+            neighbours=tuple(Neighbour(other, likeness) for other, likeness in measured.neighbours(number)),
+        )
+
+    def _pushed(self) -> Mapping[str, Pushes]:
+        """What channels do to the classes' logits, by layer; nothing where the network has no classes."""
+        if not self._classes:
+            return {}
+        side = max(self._plan.size, find_backbone(self._plan.model).smallest)
+        squares = torch.stack([middle_square(load(sample(name)), side, 1.0) for name in PHOTOGRAPHS]) / 255
+        found = {key_of(address): each for address, each in pushes(self._encoder, self._layers, squares).items()}
+        for each in found.values():
+            if each.matrix.shape[1] != len(self._classes):
+                known = f"{each.matrix.shape[1]} logits, and names of {len(self._classes)} classes"
+                raise PlanError(f"{self._plan.model} has {known}: register it with a name for each")
+        return found
+
+    def _seen(self, responses: Responses | None) -> str:
+        if responses is None or self._plan.data is None:
+            return ""
+        return f"{responses.done - len(responses.skipped):,} pictures of {self._plan.data.resolve().name}"
+
+
+def _skipped(responses: Responses) -> str | None:
+    if not (responses.complete and responses.skipped):
+        return None
+    return f"{len(responses.skipped)} of {responses.done} pictures cannot be read, the first: {responses.skipped[0]}"
