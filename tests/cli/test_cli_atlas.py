@@ -113,7 +113,12 @@ def test_interrupted_twice_or_before_anything_is_made_it_stops_at_once(oneira, f
         assert ended.lines == ["note: stopped at once: out is not whole yet; the same command goes on"]
         assert sender.calls == at
     sender.times, sender.at, sender.calls = 1, 1, 0  # while the options are looked at
-    ended = oneira(*SMALL)
+    # As in a terminal: a shell that started the tests in the background has them ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        ended = oneira(*SMALL)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (ended.status, ended.err) == (130, "")
     assert oneira(*SMALL).status == 0
 

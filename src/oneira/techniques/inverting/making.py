@@ -19,7 +19,7 @@ from oneira.techniques.inverting.reading import Reading, sees
 
 # Of adam, for layers that see less than SHALLOW pixels, and for others: any faster, and what these leave open, such as
 # how light the picture is, runs away.
-ADAM_RATES = (0.05, 0.02)
+ADAM_RATES = (0.04, 0.02)
 SHALLOW = 20
 
 Start = Literal["white-noise", "pink-noise", "white", "black", "grey", "picture"]
@@ -38,7 +38,7 @@ class Making(Reading):
     rate: float | None = Field(
         None,
         gt=0,
-        description="learning rate; with sgd, for each pixel value (default: of adam 0.05 for layers that see less "
+        description="learning rate; with sgd, for each pixel value (default: of adam 0.04 for layers that see less "
         "than 20 pixels and 0.02 for others; else the optimiser's own)",
     )
     steps: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = Field(
