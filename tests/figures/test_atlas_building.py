@@ -145,7 +145,7 @@ class TestAtlas:
         assert not {"patches", "pushes", "neighbours"} & set(channel)
 
     def test_a_channel_that_cannot_be_woken_shows_the_patches_that_excite_it(self, tmp_path, pictures, monkeypatch):
-        monkeypatch.setattr("oneira.figures.atlas.building.SILENT", float("inf"))
+        monkeypatch.setattr("oneira.techniques.visualization.SILENT", float("inf"))
         build(replace(PLAN, layers=("relu1",), data=pictures), tmp_path / "atlas")
         channels = told(tmp_path / "atlas")["layers"][0]["channels"]
         assert all({"patches", "pushes", "neighbours"} < set(channel) for channel in channels)

@@ -23,7 +23,7 @@ from oneira.images.recipe import InputFile, Recipe, check_inputs, current_versio
 from oneira.images.resizing import fit, fit_area, resize
 from oneira.images.samples import SAMPLES, sample
 from oneira.images.saving import check_output, encode, save
-from oneira.images.sheets import Cell, sheet, side_by_side
+from oneira.images.sheets import Cell, in_rows, sheet, side_by_side
 
 __all__ = [
     "MAX_PIXELS",
@@ -39,6 +39,7 @@ __all__ = [
     "encode",
     "fit",
     "fit_area",
+    "in_rows",
     "lab_to_rgb",
     "linear_to_srgb",
     "load",

@@ -301,6 +301,12 @@ def _drawn(layout: Layout) -> Tensor:
     return page
 
 
+def in_rows(cells: Sequence[Cell], columns: int | None = None) -> list[list[Cell]]:
+    """Cells as rows of so many `columns`; of a grid that is about square where none are told."""
+    width = columns or math.ceil(math.sqrt(len(cells)))
+    return [list(cells[first : first + width]) for first in range(0, len(cells), width)]
+
+
 def side_by_side(images: Tensor) -> Tensor:
     """A batch (b, 3, h, w) as one picture (1, 3, H, W), a grid that is about square; places left over are white."""
     columns = math.ceil(math.sqrt(len(images)))

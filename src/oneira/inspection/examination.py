@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from oneira.features.weights import Progress
 from oneira.inspection.study import Study
 from oneira.synthesis.fingerprint import fingerprint
 from oneira.synthesis.memory import memory_told
-from oneira.synthesis.run import Run, State, require_seed
+from oneira.synthesis.run import Run, State, is_whole, require_seed
 from oneira.synthesis.steps import Step
 
 
@@ -127,11 +127,7 @@ class Examination(Run):
         if any(state.get(name) != value for name, value in known.items()):
             raise CheckpointError("the checkpoint belongs to other settings or pictures; start without it")
         done, threads, weights = state.get("done"), state.get("threads"), state.get("weights")
-        if not (_whole(done, 0) and _whole(threads, 1) and isinstance(weights, Mapping)):
+        if not (is_whole(done, 0) and is_whole(threads, 1) and isinstance(weights, Mapping)):
             raise CheckpointError(f"the checkpoint is damaged ({done!r} done, {threads!r} threads); start without it")
         self._before, self._weights_before = done, dict(weights)
         self._begin()
-
-
-def _whole(value: object, least: int) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least

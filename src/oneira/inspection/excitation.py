@@ -3,27 +3,26 @@
 import hashlib
 import math
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from oneira.errors import DataError, PlanError
+from oneira.errors import PlanError
 from oneira.features.address import Address, split_address
 from oneira.features.encoder import Encoder
 from oneira.features.registry import resolve
-from oneira.images import Cell, sheet
+from oneira.images import Cell, in_rows, sheet
 from oneira.inspection.layer_responses import Response
 from oneira.inspection.picture_set import PictureSet
 from oneira.inspection.projection import project
 from oneira.inspection.receptive_box import receptive_box
 from oneira.inspection.responses import Responses
 from oneira.inspection.rules import Rule
-from oneira.inspection.seeds import strongest, unit
-from oneira.inspection.showing import shown
+from oneira.inspection.seeds import answer
+from oneira.inspection.showing import SILENT_GREY, magnified, shown
 from oneira.inspection.study import Study
 from oneira.inspection.watching import SIDE, watch
 
@@ -59,11 +58,16 @@ class Excitation(Study):
     def check(self, encoder: Encoder) -> None:
         """The layer is there; the pictures are."""
         encoder.check([self.layer], self.size)
-        PictureSet.open(self.data)
+        _ = self._found  # told here where it cannot be opened
+
+    @cached_property
+    def _found(self) -> PictureSet:
+        """Opened once: of an .npz file every byte is hashed."""
+        return PictureSet.open(self.data)
 
     def pictures(self, encoder: Encoder, generator: torch.Generator) -> Iterator[tuple[int, int, Callable[[], Tensor]]]:
         """Nothing but grey while pictures are watched; then a sheet, with one more channel each time."""
-        found = PictureSet.open(self.data)
+        found = self._found
         total = len(found) + len(self.channels)
         responses: Responses | None = None
         for responses in self._watched(encoder, found):
@@ -73,34 +77,29 @@ class Excitation(Study):
         cells: list[Cell] = []
         for done, channel in enumerate(self.channels, 1):
             cells.append(self._cell(encoder, address, channel, responses[address].strongest(channel), found))
-            columns = math.ceil(math.sqrt(len(self.channels) / 2))  # cells are twice as wide as high
-            rows = [cells[first : first + columns] for first in range(0, done, columns)]
+            rows = in_rows(cells, math.ceil(math.sqrt(len(self.channels) / 2)))  # cells are twice as wide as high
             title = f"{split_address(self.layer)[1]}, {self.rule}"
             yield len(found) + done, total, partial(sheet, rows, title=title)
 
     def _watched(self, encoder: Encoder, found: PictureSet) -> Iterator[Responses]:
         told = f"{self.layer} {self.top} {found.identity} {encoder.precision}"
         path = self.index / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.safetensors"
-        begun: Responses | None = None
-        if path.exists():
-            with suppress(DataError):  # one that is damaged is measured anew
-                begun = Responses.load(path)
-        if begun is not None and not begun.fits(encoder, found):
-            begun = None
+        begun = Responses.known(path, encoder, found)
         path.parent.mkdir(parents=True, exist_ok=True)
         for each in watch(encoder, [self.layer], found, top=self.top, begun=begun):
-            each.write(path)
+            if each is not begun:
+                each.write(path)
             yield each
 
     def _cell(
         self, encoder: Encoder, address: Address, channel: int, strongest_ones: tuple[Response, ...], found: PictureSet
     ) -> Cell:
         if not strongest_ones:
-            return Cell(torch.full((1, 3, SHOWN_SIDE, 2 * SHOWN_SIDE), 0.93), f"{channel}: dead")
+            return Cell(torch.full((1, 3, SHOWN_SIDE, 2 * SHOWN_SIDE), SILENT_GREY), f"{channel}: dead")
         patches, projections = [], []
         for each in strongest_ones:
             square = found.square(each.picture, SIDE).to(encoder.device)
-            projection = project(encoder, square, address, partial(_at, channel=channel), self.rule)
+            projection = project(encoder, square, address, partial(answer, channel=channel), self.rule)
             box = receptive_box(address, each.y, each.x, self.size)
             patches.append(box.crop(square).cpu())
             projections.append(shown(box.crop(projection).cpu()))
@@ -112,14 +111,10 @@ class Excitation(Study):
         )
 
 
-def _at(activations: Tensor, channel: int) -> Tensor:
-    return strongest(activations, channel) if activations.ndim == 4 else unit(activations, channel)
-
-
 def _grid(squares: list[Tensor], places: int) -> Tensor:
     """About square, as large for few squares as for `places`; each enlarged by a whole number."""
     factor = max(1, SHOWN_SIDE // squares[0].shape[2])
-    large = [each.repeat_interleave(factor, 2).repeat_interleave(factor, 3) for each in squares]
+    large = [magnified(each, factor) for each in squares]
     columns = math.ceil(math.sqrt(places))
     rows = math.ceil(places / columns)
     large += [torch.ones_like(large[0])] * (rows * columns - len(large))

@@ -1,6 +1,5 @@
 """Activations and filters as they are: what channels answer where, and what the first of them are made of."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,8 @@ from oneira.errors import PlanError
 from oneira.features.address import split_address
 from oneira.features.encoder import Encoder
 from oneira.features.registry import resolve
-from oneira.images import Cell, sheet
+from oneira.images import Cell, in_rows, sheet
+from oneira.inspection.showing import magnified
 from oneira.inspection.study import Study
 
 SHOWN_SIDE = 96  # pixels that a small map or filter is enlarged to, about
@@ -52,8 +52,7 @@ class FeatureMaps(Study):
             if features.ndim != 4:
                 raise PlanError(f"{address} has no positions, and so no maps; name a layer that has")
             cells = [_map(features[0, channel], channel) for channel in self._chosen(features)]
-            columns = len(cells) if len(addresses) > 1 else math.ceil(math.sqrt(len(cells)))
-            lines = [cells[first : first + columns] for first in range(0, len(cells), columns)]
+            lines = [cells] if len(addresses) > 1 else in_rows(cells)
             rows += lines
             labels += [split_address(str(address))[1], *[""] * (len(lines) - 1)]
             yield done, len(addresses), partial(sheet, rows, row_labels=labels)
@@ -93,9 +92,7 @@ class Filters(Study):
             raise PlanError(f"{self.model} does not begin with a convolution of three colours: it has no such filters")
         filters = first.weight.detach().float().cpu()
         cells = [_filter(weights, number) for number, weights in enumerate(filters)]
-        columns = math.ceil(math.sqrt(len(cells)))
-        rows = [cells[begin : begin + columns] for begin in range(0, len(cells), columns)]
-        yield 1, 1, partial(sheet, rows)
+        yield 1, 1, partial(sheet, in_rows(cells))
 
 
 def _filter(weights: Tensor, number: int) -> Cell:
@@ -110,6 +107,4 @@ def _map(values: Tensor, channel: int) -> Cell:
 
 
 def _enlarged(picture: Tensor) -> Tensor:
-    """By a whole number: a value stays a square of its own."""
-    factor = max(1, SHOWN_SIDE // picture.shape[2])
-    return picture.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+    return magnified(picture, max(1, SHOWN_SIDE // picture.shape[2]))

@@ -12,16 +12,15 @@ from oneira.errors import PlanError, SynthesisError
 from oneira.features.address import Address, split_address
 from oneira.features.encoder import Encoder
 from oneira.features.registry import find_backbone, resolve
-from oneira.images import Cell, sheet
+from oneira.images import Cell, in_rows, sheet
 from oneira.inspection.projection import project, smooth_gradient
 from oneira.inspection.receptive_box import Box, receptive_box
 from oneira.inspection.rules import Rule, require_rule
-from oneira.inspection.seeds import require_channel, strongest, strongest_positions, unit
-from oneira.inspection.showing import saliency, shown
+from oneira.inspection.seeds import answer, require_channel, strongest_positions
+from oneira.inspection.showing import SILENT_GREY, magnified, saliency, shown
 from oneira.inspection.study import Study
 
 SHOWN_SIDE = 160  # pixels, about, that a small crop is enlarged to
-SILENT_GREY = 0.93
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,29 +73,28 @@ class Projections(Study):
         for channel in self.channels:
             require_channel(activations, channel)
         channels = self.channels or _strongest_channels(activations, self.top)
-        columns = math.ceil(math.sqrt(len(channels)))
+        columns = math.ceil(math.sqrt(len(channels)))  # of the whole sheet, not of what there is of it
         cells: list[Cell] = []
         for channel in channels:
             cells.append(self._cell(encoder, address, activations, channel, generator))
-            rows = [cells[first : first + columns] for first in range(0, len(cells), columns)]
-            yield len(cells), len(channels), partial(sheet, rows, title=self._title(address))
+            yield len(cells), len(channels), partial(sheet, in_rows(cells, columns), title=self._title(address))
 
     def _cell(
         self, encoder: Encoder, address: Address, activations: Tensor, channel: int, generator: torch.Generator
     ) -> Cell:
         """The patch, and its projection beside it."""
-        name, answer = _name(address, activations, channel), float(_answers(activations)[channel])
+        name, highest = _name(address, activations, channel), float(_answers(activations)[channel])
         box = self._box(address, activations, channel)
         patch = box.crop(self.image).float().cpu()
         # A class may well be against: only what is rectified, or would be, is silent.
-        if answer == 0 or (answer < 0 and activations.ndim == 4):
+        if highest == 0 or (highest < 0 and activations.ndim == 4):
             return Cell(torch.full_like(_enlarged(patch, patch), SILENT_GREY), f"{name}: silent")
         # Made once: samples with noise are then asked about the unit that is shown, not each about one of its own.
-        seed = strongest(activations, channel) if activations.ndim == 4 else unit(activations, channel)
+        seed = answer(activations, channel)
         projection = box.crop(self._projected(encoder, address, seed, generator).cpu())
         if not bool(projection.isfinite().all()):
             raise SynthesisError(f"what comes back from channel {channel} of {address} is not finite")
-        return Cell(_enlarged(patch, self._drawn(projection)), f"{name}: {answer:.3g}")
+        return Cell(_enlarged(patch, self._drawn(projection)), f"{name}: {highest:.3g}")
 
     def _projected(self, encoder: Encoder, address: Address, seed: Tensor, generator: torch.Generator) -> Tensor:
         image = self.image.to(encoder.device)
@@ -146,4 +144,4 @@ def _strongest_channels(activations: Tensor, top: int) -> Sequence[int]:
 def _enlarged(patch: Tensor, drawn: Tensor) -> Tensor:
     """Side by side; by a whole number, so that what is small can be seen and stays as it is."""
     factor = max(1, round(SHOWN_SIDE / max(patch.shape[2:])))
-    return torch.cat([patch, drawn], 3).repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+    return magnified(torch.cat([patch, drawn], 3), factor)

@@ -141,6 +141,15 @@ class Responses:
             raise DataError(f"{str(path)!r} holds no responses that were saved here, or is damaged") from error
 
     @classmethod
+    def known(cls, path: Path, encoder: Encoder, pictures: PictureSet) -> Self | None:
+        """What was measured before; None where nothing was, or of something else, or where it is damaged."""
+        try:
+            begun = cls.load(path)
+        except DataError:
+            return None
+        return begun if begun.fits(encoder, pictures) else None
+
+    @classmethod
     def _decoded(cls, data: bytes) -> Self:
         tensors = load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])

@@ -27,6 +27,11 @@ def strongest(activations: Tensor, channel: int) -> Tensor:
     return seed
 
 
+def answer(activations: Tensor, channel: int) -> Tensor:
+    """What a channel is asked about: its strongest position, as it is; where there are no positions, itself, as 1."""
+    return strongest(activations, channel) if activations.ndim == 4 else unit(activations, channel)
+
+
 def strongest_positions(activations: Tensor, channel: int) -> list[Position]:
     """(b, c, h, w) -> where `channel` is strongest in each picture; raises as `strongest` does."""
     require_channel(activations, channel)

@@ -4,6 +4,8 @@ from torch import Tensor
 
 from oneira.errors import PlanError
 
+SILENT_GREY = 0.93  # of the tile in place of what has nothing to show
+
 
 def shown(projection: Tensor, *, percentile: float = 99.5) -> Tensor:
     """(b, 3, h, w) -> a picture (b, 3, h, w) in [0, 1]: 0 is middle grey, and signs keep their side of it.
@@ -21,6 +23,11 @@ def shown(projection: Tensor, *, percentile: float = 99.5) -> Tensor:
     # kthvalue, since quantile refuses more than 16 million numbers.
     scale = sizes.kthvalue(max(1, round(percentile / 100 * sizes.numel()))).values
     return (0.5 + projection.float() / (2 * scale)).clamp(0, 1)
+
+
+def magnified(picture: Tensor, factor: int) -> Tensor:
+    """(..., h, w), larger by a whole number: a value stays a square of its own."""
+    return picture.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
 
 
 def saliency(projection: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The run that makes a picture of a sample's own pixels."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from torch import Tensor
 from oneira.errors import CheckpointError
 from oneira.patches.weave import Look, Weave
 from oneira.synthesis.fingerprint import fingerprint
-from oneira.synthesis.run import Run, State, require_seed
+from oneira.synthesis.run import Run, State, is_whole, require_seed
 from oneira.synthesis.steps import Step
 
 
@@ -80,14 +80,10 @@ class Patchwork(Run):
         if state.get("fingerprint") != self._fingerprint or state.get("seed") != self.seed:
             raise CheckpointError("the checkpoint belongs to other settings or pictures; start without it")
         done, threads = state.get("done"), state.get("threads")
-        if not (_whole(threads, 1) and _whole(done, 0) and done <= self.weave.total):
+        if not (is_whole(threads, 1) and is_whole(done, 0) and done <= self.weave.total):
             raise CheckpointError(f"the checkpoint is damaged ({done!r} done, {threads!r} threads); start without it")
         self._begin()
         while self._look.done < done and self._advanced():
             pass
         if self._look.done != done:
             raise CheckpointError(f"the checkpoint is damaged (no step ends at {done} pixels); start without it")
-
-
-def _whole(value: object, least: int) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -14,6 +14,11 @@ from oneira.synthesis.steps import Outcome, Step
 State = dict[str, Any]
 
 SEEDS = 2**63  # what a recipe can hold
+
+
+def is_whole(value: object, least: int) -> TypeGuard[int]:
+    """Whether what a checkpoint holds is a whole number of at least `least`."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def require_seed(seed: int) -> None:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from oneira.features.address import split_address
-from oneira.images import Cell, fit, resize, sheet
+from oneira.images import Cell, fit, in_rows, resize, sheet
 from oneira.synthesis.carrying import Anew
 from oneira.synthesis.plan import Plan
 from oneira.synthesis.run import Run
@@ -71,15 +71,10 @@ class Inversion(Making):
         original = Cell(resize(picture, fit(picture.shape[2], picture.shape[3], self.size)), "the picture")
         cells = [self._cell(name, run) for name, _, _ in self._cells()]
         if len(self.smoothness) < 2:
-            columns = math.ceil(math.sqrt(len(cells) + 1))
-            together = [original, *cells]
-            return sheet([together[first : first + columns] for first in range(0, len(together), columns)])
-        across = len(cells) // len(self.smoothness)
+            return sheet(in_rows([original, *cells]))
         # The picture stands before the first row: a figure that was stopped early shows it, if nothing else.
-        rows = [
-            [Cell(None) if first else original, *cells[first : first + across]]
-            for first in range(0, len(cells), across)
-        ]
+        first, *others = in_rows(cells, len(cells) // len(self.smoothness))
+        rows = [[original, *first], *([Cell(None), *row] for row in others)]
         return sheet(rows, row_labels=[f"smoothness {weight:g}" for weight in self.smoothness])
 
     def transparency(self, image: Tensor) -> Tensor | None:

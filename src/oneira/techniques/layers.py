@@ -101,6 +101,11 @@ def every_layer(model: str, *, positions: bool = False) -> Layers:
     )
 
 
+def meant(named: Layers, model: str, *, positions: bool = True) -> Layers:
+    """The layers that are named, `all` among them as `every_layer` has it."""
+    return every_layer(model, positions=positions) if named == ("all",) else named
+
+
 def _chosen(model: str, table: Mapping[str, Chosen]) -> Chosen:
     if model not in table:
         raise PlanError(f"no layers are chosen for {model!r} here; name them (oneira models {model} lists them)")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from oneira.errors import PlanError
 from oneira.features.address import split_address
-from oneira.images import Cell, fit, resize, sheet
+from oneira.images import Cell, fit, in_rows, resize, sheet
 from oneira.inspection import FeatureMaps, Filters, Study
 from oneira.objectives import Alignment, AlphaNorm, Diversity, Only, Sum, Term, TotalVariation, parse_place
 from oneira.synthesis.carrying import Anew
@@ -97,7 +97,7 @@ class Visualization(Drawing):
         if not run.outcomes:
             if len(run.image) == 1:
                 return run.image
-            return sheet(_square([Cell(each) for each in run.image.split(1)]))
+            return sheet(in_rows([Cell(each) for each in run.image.split(1)]))
         cells = [
             (subject, self._cell(index, subject, run.outcomes[name]))
             for name, group in self._groups()
@@ -109,7 +109,10 @@ class Visualization(Drawing):
         rows: list[list[Cell]] = []
         labels: list[str] = []
         for row in dict.fromkeys(subject.row for subject, _ in cells):
-            lines = _square([cell for subject, cell in cells if subject.row == row], wide=self.diversity)
+            of_row = [cell for subject, cell in cells if subject.row == row]
+            # The pictures of one subject stay together.
+            columns = math.ceil(math.ceil(math.sqrt(len(of_row))) / self.diversity) * self.diversity
+            lines = in_rows(of_row, columns)
             rows += lines
             labels += [_short(row, self.model), *[""] * (len(lines) - 1)]
         return sheet(rows, row_labels=labels if len(set(labels)) > 1 else ())
@@ -189,17 +192,16 @@ class Visualization(Drawing):
         return self.layers()[0] if group[0].row == CLASSES else group[0].row
 
     def _cell(self, index: int, subject: Subject, outcome: Outcome) -> Cell:
-        answer = next(loss for name, loss in outcome.losses.items() if name.endswith(f"@{index}"))
-        # Logits and what has no ReLU may end below 0, and a class that is certain has a log-probability of 0.
-        if abs(answer) < SILENT and subject.row != CLASSES:
+        # A class that is certain has a log-probability of 0.
+        if subject.row != CLASSES and silent(outcome, index):
             return Cell(torch.full((1, 3, self.size, self.size), DEAD_GREY), f"{subject.caption}{DEAD}")
         return Cell(outcome.image[index : index + 1], subject.caption)
 
 
-def _square(cells: Sequence[Cell], wide: int = 1) -> list[list[Cell]]:
-    """Rows of a grid that is about square, as wide as a multiple of `wide`."""
-    columns = math.ceil(math.ceil(math.sqrt(len(cells))) / wide) * wide
-    return [list(cells[first : first + columns]) for first in range(0, len(cells), columns)]
+def silent(outcome: Outcome, place: int) -> bool:
+    """Whether what the picture at `place` of a batch was made to excite has not answered to it."""
+    answer = next(loss for name, loss in outcome.losses.items() if name.endswith(f"@{place}"))
+    return abs(answer) < SILENT  # logits and what has no ReLU may end below 0
 
 
 def _short(address: str, model: str) -> str:

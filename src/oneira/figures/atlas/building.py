@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import torch
 
-from oneira.errors import DataError, PlanError
+from oneira.errors import PlanError
 from oneira.features.encoder import Encoder
 from oneira.features.hardware import choose_device
 from oneira.features.registry import find_backbone
@@ -31,7 +31,7 @@ from oneira.inspection.responses import Responses, key_of, weights_identity
 from oneira.inspection.watching import SIDE, watch
 from oneira.synthesis.steps import Outcome
 from oneira.techniques.beginning import begin
-from oneira.techniques.visualization import SILENT, Visualization
+from oneira.techniques.visualization import Visualization, silent
 
 PHOTOGRAPHS = ("cat", "coffee", "rocket")  # the samples over which the gradient to the classes is averaged
 PUSHES_TOLD = 8  # classes of a channel
@@ -127,21 +127,17 @@ class AtlasBuild:
                 unsaved.write(path)
 
     def _begun(self, pictures: PictureSet) -> Responses | None:
-        """What was measured before; None where nothing was, or of something else, or where it is damaged."""
-        try:
-            begun = Responses.load(self._folder / RESPONSES)
-        except DataError:
-            return None
-        return begun if begun.layers.keys() == self._layers.keys() and begun.fits(self._encoder, pictures) else None
+        begun = Responses.known(self._folder / RESPONSES, self._encoder, pictures)
+        return begun if begun is not None and begun.layers.keys() == self._layers.keys() else None
 
     def _drawn(self, making: Making, place: int, layer: str) -> Iterator[Progress]:
         """A picture for every channel that has none yet, but for those that never answer."""
         count = self._layers[layer].channels
-        silent = making.silent(layer)
+        never = making.silent(layer)
         missing = [
             number
             for number in range(count)
-            if number not in silent and not (self._folder / picture_path(place, layer, number)).is_file()
+            if number not in never and not (self._folder / picture_path(place, layer, number)).is_file()
         ]
         if not missing:
             return
@@ -163,14 +159,14 @@ class AtlasBuild:
 
     def _keep(self, making: Making, place: int, layer: str, channels: list[int], outcome: Outcome) -> None:
         """The pictures of `channels`, and which of them never answered."""
-        silent = []
+        never = []
         for index, channel in enumerate(channels):
             # What photographs leave silent may be rare; what cannot be woken either has nothing to show.
-            if -next(loss for name, loss in outcome.losses.items() if name.endswith(f"@{index}")) < SILENT:
-                silent.append(channel)
+            if silent(outcome, index):
+                never.append(channel)
             else:
                 save_picture(self._folder, place, layer, channel, outcome.image[index : index + 1])
-        making.tell_silent(layer, silent)
+        making.tell_silent(layer, never)
 
     def _entry(self, layer: str, channels: list[ChannelEntry]) -> LayerEntry:
         about = self._layers[layer]
@@ -178,10 +174,10 @@ class AtlasBuild:
         return LayerEntry(name, about.stride, about.receptive_field, tuple(channels))
 
     def _channels(
-        self, place: int, layer: str, silent: frozenset[int], measured: LayerResponses | None, pushed: Pushes | None
+        self, place: int, layer: str, never: frozenset[int], measured: LayerResponses | None, pushed: Pushes | None
     ) -> Iterator[ChannelEntry]:
         for number in range(self._layers[layer].channels):
-            picture = None if number in silent else picture_path(place, layer, number)
+            picture = None if number in never else picture_path(place, layer, number)
             # A channel's push is told for a usual swing of it, so that those of loud layers do not drown the others'.
             swing = float(picture is not None) if measured is None else float(measured.deviation[number])
             told = () if pushed is None or swing == 0 else pushed.strongest_classes(number, PUSHES_TOLD)

@@ -12,7 +12,7 @@ from oneira.features.description import describe
 from oneira.features.registry import find_backbone, resolve
 from oneira.objectives import AlphaNorm, Caricature, Content, Masked, PixelError, Style, Sum, Term, TotalVariation
 from oneira.techniques.grounds import mask_for
-from oneira.techniques.layers import DREAM_LAYERS, every_layer, layers_for
+from oneira.techniques.layers import DREAM_LAYERS, layers_for, meant
 from oneira.techniques.technique import ImagePath, Technique
 
 # Receptive fields, in pixels, from which a layer leaves so much open that a picture needs more smoothing.
@@ -56,9 +56,7 @@ class Reading(Technique):
     def layers(self) -> tuple[str, ...]:
         """The addresses of the layers."""
         named = self.layer or layers_for(self.model, DREAM_LAYERS)[:1]
-        if named == ("all",):
-            named = every_layer(self.model, positions=self.read == "style")
-        return tuple(map(self.address, named))
+        return tuple(map(self.address, meant(named, self.model, positions=self.read == "style")))
 
     def objective(self, picture: Tensor, layers: Sequence[str], smoothness: float | None = None) -> Term:
         """What is compared in `layers` together, and what is taken to be natural."""

@@ -10,7 +10,7 @@ from oneira.errors import PlanError
 from oneira.images import resize
 from oneira.objectives import Artwork, StyleSource
 from oneira.objectives.saved_style import EXTENSION
-from oneira.objectives.shares import picture_shares
+from oneira.techniques.blending import blend_shares
 from oneira.techniques.grounds import mask_for
 from oneira.techniques.technique import ImagePath, Technique
 
@@ -52,11 +52,7 @@ class Sources(Technique):
 
     def shares(self) -> tuple[float, ...]:
         """How much each style counts; they add up to 1. PlanError where --blend does not go with the styles."""
-        if self.blend and len(self.blend) != len(self.style):
-            raise PlanError(f"--blend needs one number per style: {len(self.style)}, not {len(self.blend)}")
-        if self.blend and not any(self.blend):
-            raise PlanError("--blend leaves no style anything: give at least one of them a number above 0")
-        return picture_shares(self.blend or None, len(self.style))
+        return blend_shares(self.blend, len(self.style), "style")
 
     def _source(self, style: str, mask: str | None, dyed: Callable[[Tensor], Tensor]) -> StyleSource:
         if is_saved(style):

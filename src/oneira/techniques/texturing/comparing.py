@@ -10,7 +10,7 @@ from oneira.errors import PlanError
 from oneira.objectives import Masked, Shades, Style, Sum, Term, TotalVariation
 from oneira.objectives.statistics import Statistics
 from oneira.objectives.style import StyleNormalization
-from oneira.techniques.layers import STRUCTURE_LAYERS, every_layer, layers_for, texture_layers
+from oneira.techniques.layers import STRUCTURE_LAYERS, layers_for, meant, texture_layers
 from oneira.techniques.network import Network
 from oneira.techniques.texturing.samples import Layouts, Sample, toned
 
@@ -44,10 +44,7 @@ class Comparing(Layouts, Network):
 
     def layers(self) -> tuple[str, ...]:
         """Where statistics are compared."""
-        named = self.layer or texture_layers(self.model)[0]
-        if named == ("all",):
-            named = every_layer(self.model, positions=True)
-        return tuple(map(self.address, named))
+        return tuple(map(self.address, meant(self.layer or texture_layers(self.model)[0], self.model)))
 
     def structure_layers(self) -> tuple[str, ...]:
         """Where channels are compared with themselves, by autocorrelation."""

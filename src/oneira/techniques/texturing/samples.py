@@ -12,7 +12,7 @@ from torch import Tensor
 from oneira.errors import PlanError
 from oneira.images import fit, match_mean_covariance, resize, rgb_to_lab
 from oneira.objectives import Artwork
-from oneira.objectives.shares import picture_shares
+from oneira.techniques.blending import blend_shares
 from oneira.techniques.grounds import mask_for
 from oneira.techniques.technique import ImagePath, Technique
 from oneira.techniques.texturing.extent import Extent, sides_of
@@ -99,11 +99,7 @@ class Samples(Technique):
 
     def shares(self) -> tuple[float, ...]:
         """How much each sample counts; they add up to 1. PlanError where --blend does not go with the samples."""
-        if self.blend and len(self.blend) != len(self.sample):
-            raise PlanError(f"--blend needs one number per sample: {len(self.sample)}, not {len(self.blend)}")
-        if self.blend and not any(self.blend):
-            raise PlanError("--blend leaves no sample anything: give at least one of them a number above 0")
-        return picture_shares(self.blend or None, len(self.sample))
+        return blend_shares(self.blend, len(self.sample), "sample")
 
     def result_size(self) -> tuple[int, int]:
         """(height, width) of the result. PlanError where they are not the layout's proportions."""

@@ -11,7 +11,7 @@ from oneira.errors import PlanError
 from oneira.features.registry import find_backbone
 from oneira.objectives import Channel, ClassLogit, Direction, Neuron, Term, parse_direction, parse_place
 from oneira.techniques.channel_numbers import count_channels, parse_channels
-from oneira.techniques.layers import DREAM_LAYERS, every_layer, layers_for
+from oneira.techniques.layers import DREAM_LAYERS, layers_for, meant
 from oneira.techniques.technique import Technique
 
 MOST = 100_000  # pictures of one run
@@ -68,10 +68,7 @@ class Subjects(Technique):
 
     def layers(self) -> tuple[str, ...]:
         """The addresses of the layers."""
-        named = self.layer or layers_for(self.model, DREAM_LAYERS)[:1]
-        if named == ("all",):
-            named = every_layer(self.model, positions=True)
-        return tuple(map(self.address, named))
+        return tuple(map(self.address, meant(self.layer or layers_for(self.model, DREAM_LAYERS)[:1], self.model)))
 
     def _classes(self) -> Iterator[Subject]:
         for name in self.class_:
