@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check format bench atlas meanings clean
 
 demo: $(VENV)/.installed
 	@mkdir -p demo
@@ -26,6 +26,15 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m oneira bench
+
+# All of the embedded network as a page to browse, in an hour or so: make atlas, or make atlas DATA=PICTURES, a folder of
+# photographs or an .npz file of them. Stopped at any time, it goes on.
+atlas: $(VENV)/.installed
+	@$(BIN)/oneira atlas pocket --offline $(if $(DATA),--data $(DATA)) -o demo/atlas
+
+# What --like knows of it, after new weights: make meanings DATA=PICTURES
+meanings: atlas
+	@cp demo/atlas/meanings.json src/oneira/inspection/pocket_meanings.json
 
 clean:
 	rm -rf $(VENV) demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -13,7 +13,8 @@ from oneira.techniques import TECHNIQUES
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md")] + [
-    ROOT / "docs" / f"{name}.md" for name in ("dream", "style", "texture", "inversion", "inside", "pocket")
+    ROOT / "docs" / f"{name}.md"
+    for name in ("dream", "style", "feedforward", "texture", "inversion", "inside", "pocket")
 ]
 # Shown at the size that users want; run at one that takes a second. Nothing else about a command is changed.
 SMALL = {
@@ -24,9 +25,16 @@ SMALL = {
     "visualize": ["--size", "32", "--steps", "1"],
     "deconv": ["--size", "64"],
     "atlas": ["--size", "32"],
+    "stylize": ["--size", "48"],
     "save-style": ["--size", "64"],
     "train": ["--phases", "16x1", "--batch", "4"],
     "bench": ["--size", "48", "--rounds", "1", "--model", "pocket"],
+}
+# Networks that style trainings shown before have left behind: the file, and options beside the styles and the data.
+STYLE_TRAININGS = {
+    "run/stylizer.safetensors": [],
+    "instance/log.csv": ["--network", "instance"],
+    "batch/log.csv": ["--network", "batch"],
 }
 COPYING = {"efros-leung", "wei-levoy", "quilting"}  # methods without steps
 
@@ -51,6 +59,8 @@ def reduced(command):
         while option in words:
             at = words.index(option)
             del words[at : at + 2]
+    if words[:2] == ["figure", "onepass"]:
+        small = ["--size", "48", "--steps", "2"]
     if words[0] == "texture" and not COPYING & set(words):
         small = [*small, "--steps", "2"]
     if "--frames" in words:
@@ -81,6 +91,7 @@ def folder(tmp_path, monkeypatch):
         flat = torch.tensor([0.1, 0.2, 0.7])[None, :, None, None].repeat(1, 1, 36, 48)
         flat[..., white, :] = torch.tensor([0.9, 0.8, 0.1])[:, None, None]
         save(f"{name}.png", flat)
+    (tmp_path / "mine.toml").write_text('stripes = ["relu3_1:17", "relu4_2:5"]')
     generator = torch.Generator().manual_seed(0)
     for part in ("train", "validation"):
         for kind in ("red", "blue"):
@@ -111,9 +122,23 @@ def test_a_command_in_a_document_runs(command, folder, capsys):
     if "--resume" in words:
         assert main([*words[: words.index("--resume")], "--size", "48"]) == 0
         return  # a finished run leaves nothing to resume; resuming is tested with the commands
+    if "--web" in words:
+        assert main([*words, "--offline"]) == 1  # a page needs a package of npm's; it is tested with the page
+        assert "onnxruntime-web" in capsys.readouterr().err
+        return
+    if words[0] == "export":
+        pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
     if words[0] == "style" and "starry_night.style" in words:
         assert main(["save-style", "starry_night.jpg", *SMALL["save-style"]]) == 0
-    makes_a_picture = words[0] in TECHNIQUES and "--explain" not in words
+    for needed, options in STYLE_TRAININGS.items():
+        if needed in command:
+            styles = ["starry_night.jpg", "water_lilies.jpg"][: 1 if options else 2]
+            place = str(Path(needed).parent)
+            assert main(["train", "style", *styles, "--data", "photos", *options, "-o", place, *SMALL["train"]]) == 0
+    if words[0] == "figure" and ("run/epoch" in command or "run/pocket" in command):
+        photos = ["--data", "photos/train", "--validation", "photos/validation"]
+        assert main(["train", "backbone", *photos, "-o", "run", "--snapshots", "0", "1", *SMALL["train"]]) == 0
+    makes_a_picture = words[0] in (*TECHNIQUES, "figure") and "--explain" not in words
     if makes_a_picture and any(name in command for name in NEEDS_WEIGHTS):
         assert main([*words, "--offline"]) == 1
         assert "pocket" in capsys.readouterr().err  # which needs none

@@ -6,6 +6,7 @@ from oneira import errors, objectives
 from oneira.features.encoder import Encoder
 from oneira.features.registry import backbones, register_backbone
 from oneira.features.variant import Variant
+from oneira.feedforward.stylization import Stylization
 from oneira.images import Picture, load
 from oneira.synthesis import schedules
 from oneira.synthesis.canvas import Pixels
@@ -29,6 +30,7 @@ __all__ = [
     "Plan",
     "Step",
     "Style",
+    "Stylization",
     "Synthesis",
     "Texture",
     "Variant",

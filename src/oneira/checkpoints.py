@@ -43,6 +43,27 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
+def read_newest(path: Path, previous: Path) -> tuple[dict[str, Any], Path, tuple[str, ...]]:
+    """The newest state that is undamaged, which of the two files it is, and what is wrong with the other.
+
+    A damaged newest file is removed, so that it does not take the place of the good one. Raises CheckpointError where
+    neither can be read.
+    """
+    problems: list[str] = []
+    for candidate in (path, previous):
+        if not candidate.exists():
+            continue
+        try:
+            state = read_checkpoint(candidate)
+        except CheckpointError as error:
+            problems.append(str(error))
+            continue
+        if candidate != path:
+            path.unlink(missing_ok=True)
+        return state, candidate, tuple(problems)
+    raise CheckpointError("; ".join(problems) or f"there is no checkpoint {path} to go on from")
+
+
 class _Watched:
     """A file to write to that remembers why it refused: torch's own error speaks of positions in an archive."""
 

@@ -1,10 +1,26 @@
-"""Files are written whole or not at all."""
+"""Files are written whole or not at all; those of tensors tell what they hold."""
 
+import json
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from safetensors import SafetensorError
+
+# What reading tensors, and what is told of them, may raise where the bytes may be anything.
+DAMAGE = (
+    SafetensorError,
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    RuntimeError,
+    RecursionError,
+    OverflowError,
+)
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -23,6 +39,12 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     except BaseException:
         Path(name).unlink()
         raise
+
+
+def told_in(data: bytes, kind: str) -> Any:
+    """What the JSON entry `kind` of a safetensors file's metadata says. Raises one of DAMAGE where there is none."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return json.loads(header["__metadata__"][kind])
 
 
 def _mode(path: Path) -> int:

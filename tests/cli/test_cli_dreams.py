@@ -103,3 +103,39 @@ def test_no_picture_that_goes_in_by_name_is_written_over(name, oneira, dream, ma
     assert ended.status == 2
     assert f"is the input '{name}'" in ended.lines[0]
     assert (folder / name).read_bytes() == before
+
+
+class TestLikeness:
+    WORDS = ("dream", "cat.png", "--like", "banana", "--like", "my eyes", "--labels", "mine.toml", "--size", 64, *SHORT)
+
+    @pytest.fixture(autouse=True)
+    def labels(self, folder, picture):
+        (folder / "mine.toml").write_text('"my eyes" = ["relu3_1:17"]')
+
+    def test_words_stand_for_channels_and_the_recipe_for_the_file(self, oneira, folder):
+        ended = oneira(*self.WORDS, "-o", "one.png")
+        assert ended.status == 0, ended.err
+        assert {path.name for path in folder.iterdir()} == {"cat.png", "mine.toml", "one.png"}
+        assert read_recipe("one.png").inputs["labels"].path == "mine.toml"
+        assert oneira("rerun", "one.png").status == 0
+        assert (folder / "one-rerun.png").read_bytes() == (folder / "one.png").read_bytes()
+        (folder / "mine.toml").write_text('"my eyes" = ["relu3_1:18"]')
+        ended = oneira("rerun", "one.png")
+        assert ended.status == 1
+        assert "'labels', is another file" in ended.err
+
+    @pytest.mark.parametrize(
+        ("words", "status", "hint"),
+        [
+            (["--like", "bananna"], 2, "did you mean 'banana'?"),
+            (["--like", "banana", "--layer", "fc"], 2, "no channel of pocket:fc is known for 'banana'"),
+            (["--like", "banana", "--model", "vgg19"], 2, "give --atlas atlas-vgg19"),
+            (["--like", "banana", "--labels", "your.toml"], 1, "your.toml"),
+            (["--labels", "mine.toml"], 2, "--labels belongs to --like"),
+        ],
+    )
+    def test_what_cannot_be_is_told_in_one_line(self, oneira, words, status, hint):
+        ended = oneira("dream", "cat.png", *words)
+        assert ended.status == status
+        assert len(ended.lines) == 1
+        assert hint in ended.lines[0]

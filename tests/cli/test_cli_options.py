@@ -6,19 +6,23 @@ import pytest
 import torch
 from noise_pictures import noise
 
+from oneira.catalogue import TECHNIQUES
 from oneira.cli import atlas, bench, provenance, save_style, train, verbs
 from oneira.cli.atlas import AtlasOptions
 from oneira.cli.bench import BenchOptions, BenchStyleOptions
 from oneira.cli.benchmarks.comparison import Comparison
 from oneira.cli.benchmarks.quality import Quality, Run
 from oneira.cli.display import Display
-from oneira.cli.run_options import RerunOptions, RunOptions
+from oneira.cli.run_options import RerunOptions, RunOptions, StylizeOptions
 from oneira.cli.save_style import FIELDS, SaveOptions
+from oneira.cli.stylize import WITHOUT
 from oneira.cli.train import DECLARED_HERE, TrainOptions
 from oneira.features.training import Phase, TrainingSettings
+from oneira.feedforward import TrainedNetwork, TransformerNetwork
 from oneira.images import save
+from oneira.inspection.meanings import Meanings, Push
 from oneira.synthesis.fingerprint import fingerprint
-from oneira.techniques import TECHNIQUES, Style
+from oneira.techniques import Style
 from oneira.techniques.refusals import option_name
 
 # Words on the command line, and what they mean; one entry for every option there is, none of it a default.
@@ -63,6 +67,10 @@ TECHNIQUE = {
         "power": (["--power", "4"], 4),
         "channels": (["--channels", "all-but:3,4"], "all-but:3,4"),
         "channels_once": (["--channels-once"], True),
+        "like": (["--like", "banana", "--like", "eyes"], ("banana", "eyes")),
+        "like_count": (["--like-count", "2"], 2),
+        "labels": (["--labels", "mine.toml"], "mine.toml"),
+        "atlas": (["--atlas", "atlas"], "atlas/meanings.json"),
         "channels_seed": (["--channels-seed", "9"], 9),
         "at": (["--at", "1,2"], "1,2"),
         "class_": (["--class", "banana", "--class", "auto"], ("banana", "auto")),
@@ -150,6 +158,15 @@ TECHNIQUE = {
         "carry": (["--carry", "result"], "result"),
         "averaging": (["--averaging", "0.5"], 0.5),
     },
+    "stylize": {
+        "size": (["--size", "300"], 300),
+        "model": (["--network", "net.safetensors"], "net.safetensors"),
+        "style": (["--style", "night_wind"], "night_wind"),
+        "blend": (["--blend", "night_wind=3,rose_window"], "night_wind=3,rose_window"),
+        "strength": (["--strength", "0.5"], 0.5),
+        "elsewhere": (["--elsewhere", "rose_window"], "rose_window"),
+        "colors": (["--colors", "content"], "content"),
+    },
     "texture": {
         "size": (["--size", "64x48"], "64x48"),
         "model": (["--model", "vgg16"], "vgg16"),
@@ -221,6 +238,10 @@ TECHNIQUE = {
         "class_against": (["--class-against", "0.5"], 0.5),
         "direction": (["--direction", "12:1,40:-0.5"], ("12:1,40:-0.5",)),
         "random_seed": (["--random-seed", "9"], 9),
+        "like": (["--like", "banana", "--like", "eyes"], ("banana", "eyes")),
+        "like_count": (["--like-count", "2"], 2),
+        "labels": (["--labels", "mine.toml"], "mine.toml"),
+        "atlas": (["--atlas", "atlas"], "atlas/meanings.json"),
         "canvas": (["--canvas", "pixels"], "pixels"),
         "spread": (["--spread", "0.1"], 0.1),
         "transforms": (["--transforms", "shift"], "shift"),
@@ -230,12 +251,20 @@ TECHNIQUE = {
         "waking": (["--waking", "3"], 3),
         "smoothness": (["--smoothness", "0.5"], 0.5),
         "restraint": (["--restraint", "0.5"], 0.5),
+        "decay": (["--decay", "0.1"], 0.1),
+        "blur": (["--blur", "0.5"], 0.5),
+        "blur_every": (["--blur-every", "3"], 3),
+        "clip_norm": (["--clip-norm", "50"], 50),
+        "clip_contribution": (["--clip-contribution", "90"], 90),
         "batch": (["--batch", "4"], 4),
         "filters": (["--filters"], True),
         "diversity": (["--diversity", "3"], 3),
-        "diversity_weight": (["--diversity-weight", "2"], 2),
+        "diversity_weight": (["--diversity-weight", "3"], 3),
         "interpolate": (["--interpolate", "5"], 5),
         "alignment": (["--alignment", "2"], 2),
+        "point": (["--point", "3,4"], "3,4"),
+        "box": (["--box", "3,4,50%,50%"], "3,4,50%,50%"),
+        "top": (["--top", "3"], 3),
     },
 }
 # What some options are about: without it they would change nothing, or be refused.
@@ -245,6 +274,9 @@ BESIDE = {
         "layer_weight": ["--layer", "relu1_1", "--layer", "relu2_1"],
         "power": ["--loss", "norm"],
         "channels_once": ["--channels", "typical:2"],
+        "like_count": ["--like", "banana"],
+        "labels": ["--like", "eyes"],
+        "atlas": ["--like", "banana"],
         "channels_seed": ["--channels", "random:2"],
         "at": ["--channels", "3"],
         "class_against": ["--class", "banana"],
@@ -271,6 +303,7 @@ BESIDE = {
         "betas": ["--optimiser", "adam"],
         "epsilon": ["--optimiser", "adam"],
     },
+    "stylize": {"elsewhere": ["--mask", "flat.png"]},
     "texture": {
         "blend": ["other.png"],
         "structure_layer": ["--method", "autocorrelation"],
@@ -297,13 +330,26 @@ BESIDE = {
         "at": ["--transforms", "shift", "--steps", "3"],
         "class_against": ["--class", "banana"],
         "random_seed": ["--direction", "random"],
+        "decay": ["--canvas", "pixels"],
+        "blur": ["--canvas", "pixels"],
+        "blur_every": ["--canvas", "pixels", "--blur", "1"],
+        "clip_norm": ["--canvas", "pixels"],
+        "clip_contribution": ["--canvas", "pixels"],
         "diversity_weight": ["--diversity", "2"],
+        "like_count": ["--like", "banana"],
+        "labels": ["--like", "eyes"],
+        "atlas": ["--like", "banana"],
         "interpolate": ["--channels", "1,2"],
         "alignment": ["--channels", "1,2", "--interpolate", "3"],
+        "top": ["--fires", "other.png", "--point", "3,4"],
     },
 }
 # A mask has the proportions of what it is for.
-FITTING = {("style", "style_mask"): "square.png", ("texture", "labels"): "flat.png"}
+FITTING = {
+    ("style", "style_mask"): "square.png",
+    ("stylize", "mask"): "flat.png",
+    ("texture", "labels"): "flat.png",
+}
 # What is done to a picture that is made, which the plan knows nothing of; `test_texture_runs` does.
 IN_THE_END = {("texture", "match_histogram")}
 SAVE_STYLE = {
@@ -422,18 +468,30 @@ def command(picture, painting, folder):
     noise(folder / "other.png", seed=2)
     noise(folder / "square.png", 24, 24, seed=3)
     save(folder / "flat.png", torch.linspace(0, 1, 2).repeat_interleave(14).expand(1, 3, 20, 28))
+    (folder / "mine.toml").write_text('eyes = ["relu2_1:3"]')
+    (folder / "atlas").mkdir()
+    TrainedNetwork(TransformerNetwork(channels=(2, 2, 2), residuals=1), ("wave",)).write(folder / "net.safetensors")
+    known = {"relu4_2": ((Push(0, 1.0),), (Push(0, 0.5),))}
+    Meanings("pocket", "", ("banana",), known).write(folder / "atlas/meanings.json")
     return {
         "deconv": ["deconv", picture],
         "invert": ["invert", picture],
         "dream": ["dream", picture],
         "style": ["style", picture, painting],
+        "stylize": ["stylize", picture],
         "texture": ["texture", picture],
         "visualize": ["visualize"],
     }
 
 
-# Options that stand in place of a picture: the words with another value, and with the one that is listed.
-INSTEAD = {("deconv", "data"): (["deconv", "--data", "others"], ["deconv", "--data", "photos"])}
+# Options that cannot be given beside the same words: those with another value, or without, and those with it.
+FIRES = ["visualize", "--fires", "other.png"]
+INSTEAD = {
+    ("deconv", "data"): (["deconv", "--data", "others"], ["deconv", "--data", "photos"]),
+    ("visualize", "point"): ([*FIRES, "--point", "5,6"], [*FIRES, "--point", "3,4"]),
+    ("visualize", "box"): ([*FIRES, "--box", "0,0,3,4"], [*FIRES, "--box", "3,4,50%,50%"]),
+    ("visualize", "fires"): (["visualize"], [*FIRES, "--point", "3,4"]),
+}
 EVERY = [(verb, name) for verb, options in TECHNIQUE.items() for name in options]
 NAMED_PICTURES = [(v, n) for v, t in TECHNIQUES.items() for n in t.picture_fields() if n not in t.positional]
 
@@ -465,11 +523,13 @@ def test_an_option_reaches_its_technique_and_changes_the_plan(verb, name, oneira
 def test_a_picture_by_name_reaches_its_technique_and_changes_the_plan(verb, name, oneira, command, given):
     beside = BESIDE.get(verb, {}).get(name, [])
     path = FITTING.get((verb, name), "other.png")
-    ended = oneira(*command[verb], *beside, option_name(name), path)
+    plain = [*command[verb], *beside]
+    without, with_it = INSTEAD.get((verb, name), (plain, [*plain, option_name(name), path]))
+    ended = oneira(*with_it)
     assert ended.status == 0, ended.err
     assert given["technique"].inputs[name] == (path,)
     changed = fingerprint(given["technique"].plan())
-    assert oneira(*command[verb], *beside).status == 0
+    assert oneira(*without).status == 0
     assert fingerprint(given["technique"].plan()) != changed
 
 
@@ -495,8 +555,9 @@ def test_presets_are_chosen_by_name_and_overridden_by_options(verb, preset, onei
     chosen.plan()
 
 
-@pytest.mark.parametrize("name", RUN)
-@pytest.mark.parametrize("verb", TECHNIQUE)
+@pytest.mark.parametrize(
+    ("verb", "name"), [(v, n) for v in TECHNIQUE for n in RUN if v != "stylize" or n not in WITHOUT]
+)
 def test_an_option_of_every_verb_reaches_the_run(verb, name, oneira, command, given):
     words, meaning = RUN[name]
     ended = oneira(*command[verb], *words)
@@ -515,7 +576,15 @@ def test_an_option_of_rerun_reaches_the_run(name, oneira, dream, request):
 
 
 def test_every_option_of_a_run_is_listed_here():
-    assert set(RUN) == set(RunOptions.model_fields) == set(RerunOptions.model_fields)
+    for options in (RunOptions, RerunOptions, StylizeOptions):
+        assert set(RUN) == set(options.model_fields)
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+def test_what_would_change_nothing_in_one_pass_is_no_option(name, oneira, command, given):
+    ended = oneira(*command["stylize"], *RUN[name][0])
+    assert ended.status == 2
+    assert f"no option {option_name(name)}" in ended.lines[0]
 
 
 @pytest.fixture

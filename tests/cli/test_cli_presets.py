@@ -5,9 +5,9 @@ import shlex
 
 import pytest
 
+from oneira.catalogue import TECHNIQUES
 from oneira.cli import verbs
 from oneira.images import Picture, read_recipe
-from oneira.techniques import TECHNIQUES
 
 EVERY = pytest.mark.parametrize("verb", TECHNIQUES)
 
@@ -74,7 +74,8 @@ class TestExplain:
         listed = {line.split()[0] for line in ended.out.splitlines() if line.strip()}
         wanted = {name.upper() if name in technique.positional else name for name in technique.model_fields}
         assert {name.lstrip("-").replace("-", "_") for name in listed} >= {name.rstrip("_") for name in wanted}
-        assert {"--output", "--seed", "--stages", "--json"} <= listed
+        assert {"--output", "--device", "--json"} <= listed
+        assert ({"--seed", "--stages"} <= listed) == (verb != "stylize")
         assert "\x1b" not in ended.out
         assert list(folder.iterdir()) == []
 

@@ -6,7 +6,7 @@ import pytest
 from noise_pictures import noise
 
 import oneira as on
-from oneira.techniques import TECHNIQUES
+from oneira.catalogue import TECHNIQUES
 
 VERBS = [*TECHNIQUES, "save-style", "rerun", "recipe", "models", "bench", "bench style", "train backbone"]
 

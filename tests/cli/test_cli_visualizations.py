@@ -10,6 +10,7 @@ from networks import tiny_network
 from torch.testing import assert_close
 
 from oneira import register_backbone
+from oneira.features.encoder import Encoder
 from oneira.images import load, read_recipe, side_by_side
 from oneira.synthesis.loop import Synthesis
 from oneira.techniques import Visualization
@@ -83,6 +84,29 @@ def test_the_seed_is_that_of_the_noise(oneira, visualize):
         words = ["--canvas", "pixels", "--spread", 0.2, "--seed", seed, "-o", f"{seed}.png"]
         assert oneira(*visualize, "3", *words).status == 0
     assert (load("0.png") - load("1.png")).abs().mean() > 0.05
+
+
+class TestFires:
+    @pytest.fixture
+    def words(self, picture):
+        return ["visualize", *SHORT, *TINY, "--fires", picture, "--box", "0,0,60%,60%", "--top", 3]
+
+    def test_the_table_names_channels_and_what_they_answered_with_the_picture_above(self, words, oneira, folder):
+        ended = oneira(*words, "--csv", "losses.csv", "--precision", "float32", "-o", "out.png")
+        assert ended.status == 0, ended.err
+        technique = Visualization.from_recipe(read_recipe("out.png"))
+        (look,) = {subject.term.look for subject in technique.subjects()}
+        found = look.firing(Encoder(), "tiny:relu2")[:3]
+        (row,) = table(folder / "losses.csv")
+        assert list(row) == ["stage", *(f"{each.channel}: {each.activation:.3g}@{i}" for i, each in enumerate(found))]
+        assert row["stage"] == "relu2 #1 to #3"
+        assert min(load("out.png").shape[2:]) > 300
+        assert read_recipe("out.png").inputs["fires"].path == str(folder / "cat.png")
+
+    def test_made_again_it_has_the_same_bytes(self, words, oneira, folder):
+        assert oneira(*words, "-o", "a.png").status == 0
+        assert oneira("rerun", "a.png", "-o", "b.png").status == 0
+        assert (folder / "b.png").read_bytes() == (folder / "a.png").read_bytes()
 
 
 class TestStages:
@@ -178,6 +202,21 @@ class TestStopping:
         (["--model", "pocket", "--class", "banan"], 2, "unknown class 'banan' of pocket; did you mean 'banana'?"),
         (["--model", "pocket", "--class", "200"], 2, "pocket:fc has classes 0 to 199, not 200"),
         (["--class", "cat"], 2, "tiny"),
+        (["--fires", "sample:cat", "--point", "9,9"], 2, "no layers are chosen for 'tiny' here; name them"),
+        (
+            ["--layer", "relu2", "--fires", "sample:cat"],
+            2,
+            "--point X,Y or --box LEFT,TOP,RIGHT,BOTTOM; neither is given",
+        ),
+        (["--layer", "relu2", "--point", "9,9"], 2, "--point is a matter of --fires, and no picture is given"),
+        (["--layer", "relu2", "--fires", "sample:cat", "--point", "999,9"], 2, "which is 451 wide and 300 high"),
+        (["--layer", "relu2", "--fires", "no.png", "--point", "9,9"], 1, "no.png"),
+        (
+            ["--layer", "relu2", "--fires", "sample:cat", "--point", "9,9", "--channels", "3"],
+            2,
+            "in place of --channels",
+        ),
+        (["--model", "pocket", "--layer", "fc", "--fires", "sample:cat", "--point", "9,9"], 2, "fc has no positions"),
         (["--layer", "relu2", "--direction", "x"], 2, "cannot read 'x' in the direction 'x'"),
         (["--layer", "relu2", "--direction", "random"], 2, "write the direction, CHANNEL:WEIGHT"),
         (["--layer", "relu2", "--direction", "3:1", "--channels", "3"], 2, "--direction mixes channels"),

@@ -7,7 +7,7 @@ from networks import TINY
 from oneira import Encoder
 from oneira.errors import DataError, PlanError
 from oneira.images import save
-from oneira.inspection import Examination, Excitation
+from oneira.inspection import Examination, Excitation, remembering
 from oneira.inspection import excitation as module
 from oneira.inspection.watching import SIDE
 from oneira.techniques import Deconvolution
@@ -28,10 +28,9 @@ def data(tmp_path):
 
 
 @pytest.fixture
-def study(data, tmp_path):
-    return lambda **options: Excitation(
-        **{"data": data, "layer": LAYER, "channels": (0, 1, 2), "index": tmp_path / "index", "top": 3, **options}
-    )
+def study(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("ONEIRA_CACHE", str(tmp_path / "cache"))
+    return lambda **options: Excitation(**{"data": data, "layer": LAYER, "channels": (0, 1, 2), "top": 3, **options})
 
 
 def examined(study):
@@ -64,9 +63,9 @@ def test_the_patches_are_those_of_the_strongest_responses(study, data, monkeypat
 def test_what_was_measured_is_not_measured_again(study, monkeypatch):
     first, _ = examined(study())
     asked = []
-    one = module.watch
+    one = remembering.watch
     monkeypatch.setattr(
-        module, "watch", lambda *given, **options: asked.append(options["begun"]) or one(*given, **options)
+        remembering, "watch", lambda *given, **options: asked.append(options["begun"]) or one(*given, **options)
     )
     second, _ = examined(study(rule="guided"))
     assert asked[0] is not None
@@ -78,7 +77,7 @@ def test_what_was_measured_is_not_measured_again(study, monkeypatch):
 
 def test_what_is_damaged_is_measured_anew(study, tmp_path):
     first, _ = examined(study())
-    (kept,) = (tmp_path / "index").iterdir()
+    (kept,) = (tmp_path / "cache" / "responses").iterdir()
     kept.write_bytes(b"nonsense")
     second, _ = examined(study())
     assert torch.equal(first.image, second.image)
@@ -92,11 +91,9 @@ def test_what_cannot_be_is_told_before_any_network_is_read(study, tmp_path):
 
 
 class TestTechnique:
-    def test_data_stands_in_place_of_a_picture(self, data, monkeypatch, tmp_path):
-        monkeypatch.setenv("ONEIRA_CACHE", str(tmp_path / "cache"))
+    def test_data_stands_in_place_of_a_picture(self, data):
         plan = Deconvolution.configured(data=str(data), model=TINY, layer="relu2", channels="1,3", top=2).plan()
         assert (plan.layer, plan.channels, plan.top) == (LAYER, (1, 3), 2)
-        assert plan.index == tmp_path / "cache" / "responses"
 
     @pytest.mark.parametrize(
         ("options", "says"),

@@ -4,6 +4,9 @@ from functools import partial
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
 from torch.testing import assert_close
 
 from oneira.errors import AddressError
@@ -11,7 +14,7 @@ from oneira.features.backbones import FAMILIES
 from oneira.features.encoder import Encoder
 from oneira.features.variant import Variant
 from oneira.images import load, resize, sample
-from oneira.inspection.negative_control import randomised
+from oneira.inspection.negative_control import randomised, rank_correlation
 from oneira.inspection.projection import project
 from oneira.inspection.seeds import unit
 
@@ -54,6 +57,42 @@ def test_the_generator_says_what_is_drawn(image):
     logits = [each(image, ["pocket:fc"]).popitem()[1] for each in (first, again, another)]
     assert torch.equal(logits[0], logits[1])
     assert not torch.equal(logits[0], logits[2])
+
+
+@pytest.mark.parametrize("network", ["pocket", "resnet18"])
+def test_what_has_been_drawn_stays_when_layers_are_added(network, encoder_of):
+    layers = {"pocket": ("relu4_2", "relu2_1"), "resnet18": ("layer2.0.relu1", "layer1.1.relu1")}[network]
+    encoder = encoder_of(FAMILIES[network], FAMILIES[network].build()) if network != "pocket" else Encoder()
+    cascade = [randomised(encoder, f"{network}:{layer}", drawn(5)) for layer in layers]
+    before, upper, lower = (dict(each.networks[network].named_parameters()) for each in (encoder, *cascade))
+    random = {name for name in before if not torch.equal(before[name], upper[name])}
+    assert random
+    assert all(torch.equal(upper[name], lower[name]) for name in random)
+    assert any(not torch.equal(upper[name], lower[name]) for name in set(before) - random)
+
+
+class TestRankCorrelation:
+    # Of few values, so that many are equal: ties are where implementations differ.
+    maps = st.lists(st.integers(-3, 3), min_size=24, max_size=24)
+
+    @given(one=maps, other=maps)
+    def test_it_is_spearmans_of_absolute_values_summed_over_colours(self, one, other):
+        pair = [torch.tensor(values).float().view(1, 3, 2, 4) for values in (one, other)]
+        sums = [each.abs().sum(1).flatten().tolist() for each in pair]
+        if any(len(set(each)) == 1 for each in sums):
+            assert torch.tensor(rank_correlation(*pair)).isnan()
+        else:
+            assert rank_correlation(*pair) == pytest.approx(spearmanr(*sums).statistic)
+
+    def test_signs_and_what_keeps_the_order_make_no_difference(self, image, generator):
+        other = torch.rand(image.shape, generator=generator)
+        alike = rank_correlation(image, other)
+        assert rank_correlation(-image, other) == pytest.approx(alike)
+        assert rank_correlation(7 * image, other) == pytest.approx(alike)
+        assert rank_correlation(image, image) == pytest.approx(1)
+        strength = image.sum(1, keepdim=True).expand(-1, 3, -1, -1)
+        assert rank_correlation(strength, strength.exp()) == pytest.approx(1)
+        assert rank_correlation(strength, 1 / strength) == pytest.approx(-1)
 
 
 def test_weights_keep_their_root_mean_square_and_biases_are_zero():
@@ -99,7 +138,7 @@ def test_there_must_be_such_a_layer():
 
 
 def test_deconvnet_and_guided_pictures_survive_what_the_gradient_does_not():
-    """Measured, the cat at 128 pixels, layers behind relu3_4 drawn four times: 0.04, 0.87, 0.95 on average."""
+    """Measured, the cat at 128 pixels, layers behind relu3_4 drawn four times: -0.02, 0.86, 0.95 on average."""
     picture = resize(load(sample("cat")), (128, 128))
     encoder = Encoder()
     other = randomised(encoder, "pocket:relu3_4", drawn(0))

@@ -9,6 +9,7 @@ from oneira.errors import AddressError, ImageError, OneiraError, PlanError
 from oneira.features.encoder import Encoder
 from oneira.features.registry import find_backbone, resolve
 from oneira.images import fit, resize, rgb_to_yiq, save
+from oneira.inspection.meanings import Meanings, Push
 from oneira.objectives import ClassLogit, Direction, Guided, Neuron, SeenClass
 from oneira.objectives.term import as_sum
 from oneira.synthesis.augmentation import ROBUST, Jitter
@@ -44,7 +45,10 @@ def files(tmp_path_factory):
     drawn = {"sky": picture(1), "cat": picture(2), "mask": mask, "long": torch.ones(1, 3, 20, 80), "dark": mask * 0}
     for name, image in drawn.items():
         save(folder / f"{name}.png", image)
-    return {name: str(folder / f"{name}.png") for name in drawn}
+    (folder / "mine.toml").write_text('eyes = ["relu4_3:2", "relu4_3:3"]')
+    Meanings("pocket", "", ("banana",), {"relu1_1": ((Push(0, 1.0),),)}).write(folder / "known.json")
+    others = {"mine": str(folder / "mine.toml"), "known": str(folder / "known.json")}
+    return {name: str(folder / f"{name}.png") for name in drawn} | others
 
 
 @pytest.fixture
@@ -91,6 +95,12 @@ def shaped(plan):
     return plan.shaping[0]
 
 
+def chosen(plan):
+    """The channels that grow, by layer."""
+    return {term.layers: tuple(term.channels.numbers) for term in terms(plan) if term.channels is not None}
+
+
+EYES = {"layer": (), "like": "eyes"}
 WAY = f"{TINY}:relu1,{TINY}:relu2"
 
 # option: (options with it, what is then true of the plan, and is not without it)
@@ -98,6 +108,13 @@ EFFECTS = {
     "image": ({"image": "cat"}, lambda plan: torch.equal(plan.canvas.start, picture(2))),
     "size": ({"size": 32}, lambda plan: plan.schedule.scales[-1].size == 32),
     "model": ({"layer": "relu1", "model": TINY}, lambda plan: plan.objective.layers == [f"{TINY}:relu1"]),
+    "like": (EYES, lambda plan: chosen(plan) == {"pocket:relu4_3": (185,)}),
+    "like_count": ({**EYES, "like_count": 1, "labels": "mine"}, lambda plan: chosen(plan) == {"pocket:relu4_3": (2,)}),
+    "labels": ({**EYES, "labels": "mine"}, lambda plan: chosen(plan) == {"pocket:relu4_3": (2, 3, 185)}),
+    "atlas": (
+        {"layer": (), "like": "banana", "atlas": "known"},
+        lambda plan: chosen(plan) == {"pocket:relu1_1": (0,)},
+    ),
     "layer": ({"layer": f"{TINY}:relu1"}, lambda plan: plan.objective.layers == [f"{TINY}:relu1"]),
     "layer_weight": ({"layer_weight": (-2.0,)}, lambda plan: plan.objective.weights == (-2.0,)),
     "loss": ({"loss": "mean"}, lambda plan: plan.objective.loss == "mean"),

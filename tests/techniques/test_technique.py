@@ -8,12 +8,13 @@ from pydantic import Field
 
 import oneira as on
 from oneira import objectives, schedules
+from oneira.catalogue import TECHNIQUES
 from oneira.errors import AddressError, ImageError, PlanError, RecipeError
 from oneira.features.registry import find_backbone, resolve
 from oneira.features.weights import SOURCES
 from oneira.images import InputFile, Recipe, save
 from oneira.synthesis.loop import Synthesis
-from oneira.techniques import TECHNIQUES, ImagePath, Technique
+from oneira.techniques import ImagePath, Technique
 from oneira.techniques.layers import CONTENT_LAYERS, DREAM_LAYERS, STYLE_LAYERS
 from oneira.techniques.presets import Preset
 
@@ -114,7 +115,7 @@ class TestOptions:
 
     @EVERY
     def test_every_option_says_what_it_is_and_its_default_is_allowed(self, technique):
-        inputs = dict.fromkeys(technique.picture_fields(), "sample:cat")
+        inputs = dict.fromkeys(technique.positional, "sample:cat")
         defaults = {name: getattr(technique(**inputs), name) for name in technique.model_fields}
         assert technique(**defaults) == technique(**inputs)
         for name, field in technique.model_fields.items():

@@ -11,8 +11,9 @@ from torch.testing import assert_close
 
 from oneira import register_backbone
 from oneira.errors import AddressError, OneiraError, PlanError
+from oneira.features.description import before_relu
 from oneira.features.encoder import Encoder
-from oneira.features.registry import resolve
+from oneira.features.registry import find_backbone, resolve
 from oneira.objectives import Alignment, BoundObjective, Channel, Diversity, Neuron, Only
 from oneira.synthesis.augmentation import ROBUST, Jitter
 from oneira.synthesis.canvas import Pixels
@@ -20,6 +21,7 @@ from oneira.synthesis.carrying import Anew
 from oneira.synthesis.fourier import Fourier
 from oneira.synthesis.loop import Synthesis
 from oneira.synthesis.maco import Maco
+from oneira.synthesis.tending import Blur, Decay, SmallContributions, SmallNorms
 from oneira.techniques import visualization as module
 from oneira.techniques.layers import every_layer
 from oneira.techniques.visualization import Visualization
@@ -278,7 +280,10 @@ class TestWaking:
             ("pocket", "conv4_2", None),
             ("pocket", "pool2", None),
             ("googlenet", "inception_4a/output", None),
-            ("googlenet", "conv2/3x3", None),
+            ("googlenet", "conv2/3x3", "conv3.bn"),
+            ("googlenet", "inception_4a/1x1", "inception4a.branch1.bn"),
+            ("resnet18", "relu1", "bn1"),
+            ("squeezenet1_1", "fire8/relu_expand3x3", "fire8/expand3x3"),
             ("resnet18", "layer3", None),
             ("squeezenet1_1", "fire8", None),
         ],
@@ -288,6 +293,32 @@ class TestWaking:
         assert subjects[0].waking == (None if before is None else Channel(f"{model}:{before}", 3))
         scales = small(model=model, layer=layer, channels="3", waking=7, size=128).plan().schedule.scales
         assert [scale.steps for scale in scales] == ([2] if before is None else [7, 2])
+
+    @pytest.mark.parametrize("name", ["pocket", "googlenet", "resnet18", "squeezenet1_1"])
+    def test_before_its_relu_a_layer_is_what_that_makes_it_of(self, name):
+        """Whatever the layers are called."""
+        backbone = find_backbone(name)
+        network, given = backbone.build().eval(), {}
+        for path, part in network.named_modules():
+            part.register_forward_hook(lambda _, __, output, path=path: given.setdefault(path, output.clone()))
+        with torch.no_grad():
+            network(torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1)))
+        woken = {layer: before_relu(f"{name}:{layer}") for layer in given if layer}
+        rectified = {layer: resolve(before).layer for layer, before in woken.items() if before is not None}
+        relus = {path for path, part in network.named_modules() if isinstance(part, nn.ReLU) and path in given}
+        for layer, before in rectified.items():
+            assert torch.equal(given[layer], given[before].relu()), layer
+            assert (given[before] < 0).any(), layer
+        # Behind an addition there is a ReLU of what no module gives.
+        assert relus - set(rectified) == {path for path in relus if name == "resnet18" and path.endswith("relu2")}
+
+    def test_of_a_registered_network_it_is_what_stands_before_the_relu(self):
+        layers = OrderedDict(conv1=nn.Conv2d(3, 6, 3), norm=nn.BatchNorm2d(6), relu1=nn.ReLU())
+        block = nn.Sequential(OrderedDict(relu0=nn.ReLU(), conv=nn.Conv2d(6, 6, 3), relu2=nn.ReLU()))
+        register_backbone("normed", nn.Sequential(OrderedDict(**layers, block=block)))
+        woken = {layer: before_relu(f"normed:{layer}") for layer in find_backbone("normed").layers}
+        found = {layer: before for layer, before in woken.items() if before is not None}
+        assert found == {"relu1": "normed:norm", "block.relu2": "normed:block.conv"}
 
     def test_a_unit_is_woken_at_its_place(self):
         (subject,) = small(channels="3", at="1,2").subjects()
@@ -526,9 +557,15 @@ class TestDiversity:
         # No line is broken between the pictures of one channel.
         assert shown["captions"] == [["0", "0", "2", "2"], ["3", "3"]]
 
+    def test_they_wake_before_they_differ(self):
+        plan = small(channels="0", diversity=2, waking=7).plan()
+        waking, after = ([term for _, term in scale.objective.parts] for scale in plan.schedule.scales)
+        assert Diversity(LAYER) not in waking
+        assert Diversity(LAYER) in after
+
     def test_classes_are_compared_where_the_network_draws_well(self):
         plan = small(model="pocket", layer=(), class_="banana", diversity=2).plan()
-        assert plan.objective.parts[-1] == (1.0, Diversity("pocket:relu4_2"))
+        assert plan.objective.parts[-1][1] == Diversity("pocket:relu4_2")
 
     def test_channels_without_positions_differ_too(self):
         technique = small(model=CLASSED, layer="fc", channels="1", diversity=2)
@@ -589,7 +626,39 @@ class TestInterpolation:
             small(channels="1,3", interpolate=3, diversity=2)
 
 
+class TestTending:
+    def test_pixels_are_tended_in_the_papers_order(self):
+        every = {"decay": 0.1, "blur": 0.5, "blur_every": 2, "clip_norm": 20, "clip_contribution": 30}
+        plan = small(channels="0", canvas="pixels", **every).plan()
+        assert plan.tending == (Decay(0.1), Blur(0.5, 2), SmallNorms(20), SmallContributions(30))
+        assert small(channels="0", canvas="pixels").plan().tending == ()
+        assert small(channels="0", canvas="pixels", blur=0.5).plan().tending == (Blur(0.5, 4),)
+
+    def test_what_need_not_be_there_is_grey(self):
+        images = run(small(channels="0,3", canvas="pixels", clip_norm=50, steps=9)).image
+        assert images.shape == (2, 3, 16, 16)
+        assert_close((images == 0.5).all(1).float().mean((1, 2)), torch.full((2,), 0.5), atol=0.01, rtol=0)
+
+    @pytest.mark.parametrize("canvas", ["fourier", "maco"])
+    @pytest.mark.parametrize("name", ["decay", "blur", "clip_norm", "clip_contribution"])
+    def test_it_is_for_pixels(self, name, canvas):
+        option = f"--{name.replace('_', '-')}"
+        says = rf"^{option} is for pixels, not for --canvas {canvas}: add --canvas pixels$"
+        with pytest.raises(PlanError, match=says):
+            small(canvas=canvas, **{name: 0.5})
+
+    def test_it_is_for_optimisers_that_do_not_search(self):
+        with pytest.raises(PlanError, match=r": use adam$"):
+            small(channels="0", canvas="pixels", decay=0.1, optimiser="lbfgs").plan()
+
+
 class TestPresets:
+    def test_yosinski_tends_pixels_that_climb_in_plain_steps(self):
+        plan = small("yosinski", channels="0").plan()
+        assert isinstance(plan.canvas, Pixels)
+        assert plan.tending == (Decay(0.0001), Blur(1.0, 4))
+        assert (plan.optimiser.name, plan.augmentation) == ("ascent", ())
+
     def test_lucid(self):
         plan = Visualization.configured("lucid").plan()
         assert isinstance(plan.canvas, Fourier)

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,24 +57,40 @@ class Display:
 
     def step(self, task: str, step: Step) -> None:
         """One step of `task` done."""
-        if self._json:
-            self._put_json(step)
+        line = {
+            "scale": step.scale,
+            "height": step.size[0],
+            "width": step.size[1],
+            "index": step.index,
+            "done": step.done,
+            "total": step.total,
+            "stage": step.stage,
+            "loss": step.loss,
+            "losses": dict(step.losses),
+            "note": step.note,
+        }
+        self.record(line)
         self.note(step.note)
+        told = step.losses if len(step.losses) <= MOST_LOSSES else {"loss": step.loss}
+        self.advance(task, step.done, step.total, f"{step.size[1]}x{step.size[0]}", told)
+
+    def advance(self, task: str, done: int, total: int, size: str, losses: Mapping[str, float]) -> None:
+        """`done` of `total` steps of `task`, at a size; without `losses`, those that stand there stay."""
         if not self._bars:
             return
         if self._bar is None:
             self._close()  # downloads are over
             losses_column = TextColumn("{task.fields[losses]}", markup=False)
             self._bar = self._opened(
-                task, step.total, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), losses_column
+                task, total, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), losses_column
             )
-        told = step.losses if len(step.losses) <= MOST_LOSSES else {"loss": step.loss}
-        losses = "  ".join(f"{name} {loss:.4g}" for name, loss in told.items())
+        told = "  ".join([size, *(f"{name} {loss:.4g}" for name, loss in losses.items())])
+        bar = self._bar.tasks[0]
         self._bar.update(
-            self._bar.task_ids[0],
+            bar.id,
             description=one_line(task),
-            completed=step.done,
-            losses=f"{step.size[1]}x{step.size[0]}  {losses}",
+            completed=done,
+            losses=told if losses else bar.fields["losses"],
         )
 
     def download(self, name: str, received: int, total: int | None) -> None:
@@ -128,19 +144,10 @@ class Display:
                 bar.stop()
         self._bar = self._download = None
 
-    def _put_json(self, step: Step) -> None:
-        line = {
-            "scale": step.scale,
-            "height": step.size[0],
-            "width": step.size[1],
-            "index": step.index,
-            "done": step.done,
-            "total": step.total,
-            "stage": step.stage,
-            "loss": step.loss,
-            "losses": dict(step.losses),
-            "note": step.note,
-        }
+    def record(self, line: Mapping[str, object]) -> None:
+        """A line of JSON, where they were asked for."""
+        if not self._json:
+            return
         try:
             put(json.dumps(line) + "\n")
         except OneiraError as error:

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
 from cyclopts import Group, Parameter
 from pydantic import BaseModel, ValidationError
@@ -66,19 +66,39 @@ def option(
 
 
 def argument(
-    name: str, kind: Any, help_text: str, *, required: bool = True, several: bool = False
+    name: str, kind: Any, help_text: str, *, required: bool = True, several: bool = False, hyphens: bool = False
 ) -> inspect.Parameter:
     """A positional parameter; one that is not `required` and not given is left out of the call.
 
-    `several`: any number of them, none included; the last one only.
+    `several`: any number of them, none included; the last one only. `hyphens`: words that begin with one come here too,
+    unless they are options.
     """
-    parameter = Parameter(help=help_text, show_default=False)
+    parameter = Parameter(help=help_text, show_default=False, allow_leading_hyphen=hyphens)
     if several:
         return inspect.Parameter(name, inspect.Parameter.VAR_POSITIONAL, annotation=Annotated[kind, parameter])
     where = inspect.Parameter.POSITIONAL_ONLY
     if required:
         return inspect.Parameter(name, where, annotation=Annotated[kind, parameter])
     return inspect.Parameter(name, where, annotation=Annotated[kind | None, parameter], default=None)
+
+
+def placed_of(
+    positional: Sequence[str], fields: Mapping[str, FieldInfo], given: Sequence[str]
+) -> dict[str, str | tuple[str, ...]]:
+    """What was given by its place, by field; the last of the `positional` ones may take all that is left."""
+    if not given:
+        return {}
+    *alone, last = positional
+    placed: dict[str, str | tuple[str, ...]] = dict(zip(alone, given, strict=False))
+    rest = tuple(given[len(alone) :])
+    if rest:
+        placed[last] = rest if takes_several(fields[last]) else rest[0]
+    return placed
+
+
+def takes_several(field: FieldInfo) -> bool:
+    """Whether a field holds any number of values."""
+    return get_origin(field.annotation) is tuple
 
 
 def chosen(model: type[Options], verb: str, given: dict[str, Any]) -> Options:

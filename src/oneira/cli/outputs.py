@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from oneira.errors import ImageError, OneiraError, PlanError
+from oneira.errors import CheckpointError, DataError, ImageError, OneiraError, PlanError
 from oneira.images import check_output
 from oneira.synthesis.checkpoints import checkpoint_of, has_checkpoint
 
@@ -46,3 +46,18 @@ def require_folder(folder: Path) -> None:
     there = next(p for p in (folder, *folder.parents) if p.exists() or p.is_symlink())
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
         raise ImageError(f"cannot write into {str(folder)!r}: {str(there)!r} is no folder that may be written to")
+
+
+def require_training_folder(folder: Path, *, begun: bool, resume: bool) -> None:
+    """See, before anything is read, that a training can be kept there; `begun`: the folder holds one.
+
+    Raises PlanError where it does and it is not to be resumed, CheckpointError where there is none to go on from,
+    DataError where the folder cannot be made.
+    """
+    if begun and not resume:
+        raise PlanError(f"{folder} holds a training already: go on with --resume, or name another folder")
+    if resume and not begun:
+        raise CheckpointError(f"there is no checkpoint in {folder} to go on from")
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        raise DataError(f"cannot make the folder {folder}: {there} is no folder that may be written to")

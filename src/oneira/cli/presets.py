@@ -2,8 +2,9 @@
 
 import re
 import shlex
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -13,46 +14,78 @@ from rich.text import Text
 from oneira.cli.run_options import NAMES, RunOptions
 from oneira.cli.screen import Screen, one_line
 from oneira.techniques import SAMPLE, Technique
-from oneira.techniques.presets import default_preset, preset_called
+from oneira.techniques.presets import Preset, default_preset, preset_called
 from oneira.techniques.refusals import option_name
 
 LIST = "list"  # in place of a preset's name
 
 
+@dataclass(frozen=True)
+class InForce:
+    """`options`, but for those `without` that a command has not; `origins`: who set one, where it is no default."""
+
+    options: BaseModel
+    origins: Mapping[str, str]
+    without: Collection[str] = ()
+
+
 def list_presets(technique: type[Technique]) -> None:
     """Print a technique's presets: whose they are, and their options that differ from the defaults."""
+    tell_presets(technique.presets, lambda name: _without_pictures(technique, name, {}))
+
+
+def tell_presets(presets: Mapping[str, Preset], configured: Callable[[str], BaseModel]) -> None:
+    """The same of any presets; `configured(name)` are the options that one sets, all others at their defaults."""
     table = Table("preset", "whose settings", "options that differ from the defaults", box=None, pad_edge=False)
-    for name, preset in technique.presets.items():
-        configured = _without_pictures(technique, name, {})
-        values = {option: getattr(configured, option) for option in preset.options}
+    for name, preset in presets.items():
+        options = configured(name)
+        fields = type(options).model_fields
+        values = {option: getattr(options, option) for option in preset.options}
         typed = [
             word
             for option, value in values.items()
-            if value != technique.model_fields[option].get_default(call_default_factory=True)
-            for word in _typed(option, value)
+            if value != fields[option].get_default(call_default_factory=True)
+            for word in _typed(option, value, fields[option])
         ]
         table.add_row(name, _text(preset.source), _text(" ".join(typed) or "none: these are the defaults"))
     Screen().table(table)
 
 
-def explain(technique: type[Technique], preset: str | None, given: Mapping[str, Any], running: RunOptions) -> None:
+def explain(
+    technique: type[Technique],
+    preset: str | None,
+    given: Mapping[str, Any],
+    running: RunOptions,
+    without: Collection[str] = (),
+) -> None:
     """Print what a command would do: every option in force, and who set it; then the preset's departures.
 
-    `given` are the technique's options, `running` are those of every verb. Raises PlanError for what is not allowed.
+    `given` are the technique's options, `running` are those of every verb, `without` those of them that this one has
+    not. Raises PlanError for what is not allowed.
     """
     configured = _without_pictures(technique, preset, given)
     name = preset or default_preset(technique.presets)
     told = preset_called(name, technique.presets, technique.verb())
+    own = {**dict.fromkeys(technique.borrowed(preset, given), "preset"), **dict.fromkeys(given, "given")}
+    shared = dict.fromkeys(running.model_fields_set, "given")
+    tell_in_force(
+        f"{technique.verb()}, preset {name}", told, InForce(configured, own), InForce(running, shared, without)
+    )
+
+
+def tell_in_force(title: str, preset: Preset, *parts: InForce) -> None:
+    """Print options, who set them, and where `preset` departs from its source."""
     table = Table("option", "value", "set by", box=None, pad_edge=False)
-    _add_rows(table, configured, given, technique.borrowed(preset, given))
-    table.add_row()
-    _add_rows(table, running, running.model_fields_set, ())
+    for number, part in enumerate(parts):
+        if number:
+            table.add_row()
+        _add_rows(table, part)
     screen = Screen()
-    screen.print(_text(f"{technique.verb()}, preset {name}: {told.source}\n"), soft_wrap=True)
+    screen.print(_text(f"{title}: {preset.source}\n"), soft_wrap=True)
     screen.table(table)
-    if told.departures:
+    if preset.departures:
         screen.print("\nwhere this departs from the source, and why:")
-    for number, departure in enumerate(told.departures, 1):
+    for number, departure in enumerate(preset.departures, 1):
         screen.print(_text(f"{number}. {departure}"), soft_wrap=not screen.is_terminal)
 
 
@@ -63,10 +96,13 @@ def _without_pictures(technique: type[Technique], preset: str | None, given: Map
     return technique.configured(preset, **{**needed, **given})
 
 
-def _add_rows(table: Table, options: BaseModel, given: Collection[str], preset: Collection[str]) -> None:
+def _add_rows(table: Table, part: InForce) -> None:
+    options = part.options
     for name, field in type(options).model_fields.items():
-        origin = "given" if name in given else "preset" if name in preset else "default"
-        if field.is_required() and name not in given:
+        if name in part.without:
+            continue
+        origin = part.origins.get(name, "default")
+        if field.is_required() and origin != "given":
             value, origin = "to be given", ""
         else:
             value = _value(getattr(options, name), field)
@@ -88,11 +124,13 @@ def _value(value: Any, field: FieldInfo) -> str:
     return " ".join(map(_exact, value)) if isinstance(value, tuple) else _exact(value)
 
 
-def _typed(name: str, value: Any) -> list[str]:
-    """`--layer relu4_2 --layer relu5_1`"""
+def _typed(name: str, value: Any, field: FieldInfo) -> list[str]:
+    """`--layer relu4_2 --layer relu5_1`, but `--channels 32 64 128` where so many values are needed."""
     option = option_name(name)
     if isinstance(value, bool):
         return [option if value else f"{option}=no"]
+    if get_origin(field.annotation) is tuple and ... not in get_args(field.annotation):
+        return [" ".join([option, *map(_exact, value)])]
     return [f"{option} {shlex.quote(_exact(each))}" for each in (value if isinstance(value, tuple) else (value,))]
 
 

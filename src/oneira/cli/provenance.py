@@ -3,15 +3,21 @@
 from pathlib import Path
 from typing import Any
 
+from oneira.catalogue import TECHNIQUES
 from oneira.cli.display import Display
+from oneira.cli.figures import FigureOptions, draw_figure
 from oneira.cli.options import SHARED, argument, chosen, options_of, signed
 from oneira.cli.outputs import free_output, require_output
 from oneira.cli.run_options import NAMES, RerunOptions, RunOptions
 from oneira.cli.running import run_technique, use_threads
 from oneira.cli.screen import put
 from oneira.errors import AddressError, PlanError, RecipeError, nearest
-from oneira.images import Recipe, check_inputs, current_versions, read_recipe
-from oneira.techniques import TECHNIQUES, Technique, located
+from oneira.figures import FIGURES, Figure
+from oneira.figures.figure import WEIGHTS, identity_of
+from oneira.figures.networks import NamedNetwork
+from oneira.images import InputFile, Recipe, check_inputs, current_versions, read_recipe
+from oneira.techniques import Technique, located
+from oneira.techniques.refusals import option_name
 
 
 def recipe(picture: Path, /) -> int:
@@ -30,11 +36,13 @@ def _rerun(picture: Path, **options: Any) -> int:
     given = chosen(RerunOptions, "rerun", options)
     display = Display(quiet=given.quiet, json=given.as_json)
     found = read_recipe(picture)
-    technique = _technique_of(found, picture).from_recipe(found)
+    made = _maker_of(found, picture).from_recipe(found)
+    if isinstance(made, Figure):
+        _require_for_figures(given)
     output = given.output or free_output(picture.parent, f"{picture.stem}-rerun", picture.suffix, resume=given.resume)
     inputs = [Path(file.path) for files in _located(found).input_files.values() for file in files]
     require_output(output, [picture, *inputs], given.depth)
-    check_inputs(_located(found))
+    _check_inputs(_located(found))
     display.note(_other_versions(found))
     use_threads(found.threads, display)
     running = {
@@ -43,8 +51,10 @@ def _rerun(picture: Path, **options: Any) -> int:
         "precision": found.precision if given.precision == "recipe" else given.precision,
     }
     try:
+        if isinstance(made, Figure):
+            return _drawn_again(made, found, given, running, output, display)
         run = chosen(RunOptions, "rerun", given.model_dump() | running)
-        return run_technique(technique, run, output, display, weights=found.weights)
+        return run_technique(made, run, output, display, weights=found.weights)
     except (PlanError, AddressError) as error:
         raise RecipeError(f"the recipe of {str(picture)!r} cannot be followed: {error}") from error
 
@@ -63,16 +73,50 @@ rerun = signed(
 )
 
 
-def _technique_of(found: Recipe, picture: Path) -> type[Technique]:
+def _drawn_again(
+    figure: Figure, found: Recipe, given: RerunOptions, running: dict[str, Any], output: Path, display: Display
+) -> int:
+    """With the files of weights that the recipe has, and that of --weights before them; the exit status."""
+    told = found.options.get(WEIGHTS, [])
+    recorded = {Path(file.path) for files in found.input_files.values() for file in files}
+    if given.weights is not None and isinstance(told, list):
+        told = [*told, str(given.weights)]
+        recorded.add(NamedNetwork.parse(str(given.weights)).file or given.weights)
+    shared = given.model_dump(include=set(FigureOptions.model_fields))
+    options = chosen(FigureOptions, "rerun", shared | running | {WEIGHTS: told})
+    equipment = options.equipment(display, recorded)
+    return draw_figure(figure, options, output, display, equipment, weights=found.weights)
+
+
+def _require_for_figures(given: RerunOptions) -> None:
+    """Raise PlanError for an option of runs, which a figure has no use for."""
+    for name, field in RerunOptions.model_fields.items():
+        if name not in FigureOptions.model_fields and getattr(given, name) != field.default:
+            raise PlanError(f"a figure has no {NAMES.get(name, (option_name(name),))[0]}: leave it out")
+
+
+def _maker_of(found: Recipe, picture: Path) -> type[Technique] | type[Figure]:
     name = found.technique
     if name is None:
         raise RecipeError(f"{str(picture)!r} was made by a program of somebody's own, not by a verb of this one")
-    if name not in TECHNIQUES:
-        known = ", ".join(TECHNIQUES)
+    makers: dict[str, type[Technique] | type[Figure]] = {**TECHNIQUES}
+    makers.update((figure.recipe_name(), figure) for figure in FIGURES.values())
+    if name not in makers:
         raise RecipeError(
-            f"{str(picture)!r} was made by {name!r}, which is no verb{nearest(name, TECHNIQUES)}: {known}"
+            f"{str(picture)!r} was made by {name!r}, which is no verb{nearest(name, makers)}: {', '.join(makers)}"
         )
-    return TECHNIQUES[name]
+    return makers[name]
+
+
+def _check_inputs(found: Recipe) -> None:
+    """As `check_inputs`, but for folders, which must still hold the pictures that they held."""
+    files: dict[str, tuple[InputFile, ...]] = {}
+    for option, entries in found.input_files.items():
+        files[option] = tuple(entry for entry in entries if not Path(entry.path).is_dir())
+        for entry in entries:
+            if entry not in files[option] and identity_of(Path(entry.path)) != entry.sha256:
+                raise RecipeError(f"{entry.path!r}, input {option!r}, holds other pictures than when it was looked at")
+    check_inputs(found.model_copy(update={"inputs": files}))
 
 
 def _located(found: Recipe) -> Recipe:

@@ -84,6 +84,17 @@ class RunOptions(BaseModel):
         return self
 
 
+class StylizeOptions(RunOptions):
+    """The same for one picture, or many, each made in one pass."""
+
+    output: Path | None = Field(
+        None,
+        description="where the picture goes; its extension chooses the format; of several pictures, the folder "
+        "(default: NAME-stylize.png or NAME-stylize in this folder, never over another)",
+    )
+    resume: bool = Field(False, description="of several pictures, paint only those that are not there yet")
+
+
 class RerunOptions(RunOptions):
     """The same for a picture that is made again; the recipe knows the rest."""
 

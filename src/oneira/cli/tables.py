@@ -1,4 +1,4 @@
-"""What a run ended with, as a table: a row for every stage that it collects, or one for all of it."""
+"""Numbers as a table: what each stage of a run ended with, or what a figure shows."""
 
 import csv
 import io
@@ -21,14 +21,17 @@ def require_table(path: Path) -> None:
         raise ImageError(f"cannot write {str(path)!r}: its folder is not there, or may not be written to")
 
 
-def write_table(path: Path, rows: Mapping[str, Mapping[str, float]]) -> None:
-    """Losses by term, by the stage that ended with them; all of the file or nothing. OneiraError where it cannot be."""
-    terms = list(dict.fromkeys(term for losses in rows.values() for term in losses))
+def write_table(path: Path, rows: Mapping[str, Mapping[str, float]], *, of: str = "stage") -> None:
+    """Numbers by column, such as losses by term, by what they are `of`, which the first column tells.
+
+    All of the file or nothing; OneiraError where it cannot be written.
+    """
+    columns = list(dict.fromkeys(column for numbers in rows.values() for column in numbers))
     text = io.StringIO()
-    writer = csv.DictWriter(text, ["stage", *terms], lineterminator="\n")
+    writer = csv.DictWriter(text, [of, *columns], lineterminator="\n")
     writer.writeheader()
-    for stage, losses in rows.items():
-        writer.writerow({"stage": stage, **{term: f"{loss:.6g}" for term, loss in losses.items()}})
+    for name, numbers in rows.items():
+        writer.writerow({of: name, **{column: f"{number:.6g}" for column, number in numbers.items()}})
     try:
         write_whole(path, lambda file: file.write(text.getvalue().encode()))
     except OSError as error:

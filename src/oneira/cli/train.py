@@ -1,6 +1,5 @@
 """`oneira train backbone`: make a network like `pocket`, or measure one."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from oneira.cli.evaluation import measured, network_called
 from oneira.cli.interrupts import Interrupts
 from oneira.cli.options import chosen, option, options_of, signed
+from oneira.cli.outputs import require_training_folder
 from oneira.cli.screen import Screen, one_line, put
-from oneira.errors import CheckpointError, DataError, PlanError
+from oneira.errors import PlanError
 from oneira.features.hardware import Precision, choose_device, choose_precision
 from oneira.features.training import (
     LabelledPictures,
@@ -135,13 +135,7 @@ def _folder(options: TrainOptions, settings: TrainingSettings) -> TrainingFolder
         require_file(options.start)
     folder = TrainingFolder(options.output)
     begun = folder.checkpoint.exists() or folder.previous.exists()
-    if begun and not options.resume:
-        raise PlanError(f"{folder.path} holds a training already: go on with --resume, or name another folder")
-    if options.resume and not begun:
-        raise CheckpointError(f"there is no checkpoint in {folder.path} to go on from")
-    there = next(path for path in (folder.path.absolute(), *folder.path.absolute().parents) if path.exists())
-    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-        raise DataError(f"cannot make the folder {folder.path}: {there} is no folder that may be written to")
+    require_training_folder(folder.path, begun=begun, resume=options.resume)
     return folder
 
 

@@ -1,14 +1,14 @@
 """Commands made from techniques: their fields are the options, so that each has one home."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any
 
 from pydantic.fields import FieldInfo
 
 from oneira.cli.display import Display
-from oneira.cli.options import SHARED, argument, chosen, option, options_of, signed
+from oneira.cli.options import SHARED, argument, chosen, option, options_of, placed_of, signed, takes_several
 from oneira.cli.outputs import free_output, require_output
 from oneira.cli.presets import LIST, explain, list_presets
 from oneira.cli.run_options import NAMES, RunOptions
@@ -21,7 +21,7 @@ PICTURE = "(a file, or sample:NAME)"
 
 def command_for(technique: type[Technique]) -> Callable[..., int]:
     """A command whose signature is the technique's options, `--preset`, `--explain`, and those of every verb."""
-    fields, pictures = technique.model_fields, technique.picture_fields()
+    fields = technique.model_fields
     assert not set(fields) & {*RunOptions.model_fields, "preset", "explain"}, "an option has one meaning"
     assert LIST not in technique.presets, "what lists the presets is the name of none"
 
@@ -31,45 +31,34 @@ def command_for(technique: type[Technique]) -> Callable[..., int]:
             return 0
         explained = options.pop("explain", False)
         running = chosen(RunOptions, technique.verb(), options)
-        options |= _placed(technique, given)
+        options |= placed_of(technique.positional, fields, given)
         if explained:
             explain(technique, preset, options, running)
             return 0
-        return _made(technique.configured(preset, **options), running)
+        return make_picture(technique.configured(preset, **options), running)
 
+    placed = [_picture_argument(name, fields[name]) for name in technique.positional]
     return signed(
         run,
         technique.verb(),
         technique.__doc__ or "",
-        [
-            *(_picture_argument(name, fields[name]) for name in technique.positional),
-            option("preset", str, _about_presets(technique)),
-            option("explain", bool, "print every option in force, and who set it, instead of making the picture"),
-            *(
-                option(name, _kind(fields[name]), f"{fields[name].description} {PICTURE}", metavar="FILE")
-                for name in pictures
-                if name not in technique.positional
-            ),
-            *options_of(technique, without=pictures, names=_names(technique)),
-            *options_of(RunOptions, SHARED, names=NAMES),
-        ],
+        [*placed, *options_for(technique), *options_of(RunOptions, SHARED, names=NAMES)],
     )
 
 
-def _placed(technique: type[Technique], given: Sequence[str]) -> dict[str, str | tuple[str, ...]]:
-    """What was given by its place, by field; the last field may take all that is left."""
-    if not given:
-        return {}
-    *alone, last = technique.positional
-    placed: dict[str, str | tuple[str, ...]] = dict(zip(alone, given, strict=False))
-    rest = tuple(given[len(alone) :])
-    if rest:
-        placed[last] = rest if _several(technique.model_fields[last]) else rest[0]
-    return placed
-
-
-def _several(field: FieldInfo) -> bool:
-    return get_origin(field.annotation) is tuple
+def options_for(technique: type[Technique]) -> list[inspect.Parameter]:
+    """`--preset`, `--explain`, and the technique's own options."""
+    fields, pictures = technique.model_fields, technique.picture_fields()
+    return [
+        option("preset", str, _about_presets(technique)),
+        option("explain", bool, "print every option in force, and who set it, instead of making the picture"),
+        *(
+            option(name, _kind(fields[name]), f"{fields[name].description} {PICTURE}", metavar="FILE")
+            for name in pictures
+            if name not in technique.positional
+        ),
+        *options_of(technique, without=pictures, names=_names(technique)),
+    ]
 
 
 def _names(technique: type[Technique]) -> dict[str, tuple[str, ...]]:
@@ -77,25 +66,26 @@ def _names(technique: type[Technique]) -> dict[str, tuple[str, ...]]:
 
 
 def _kind(field: FieldInfo) -> Any:
-    return tuple[str, ...] if _several(field) else str
+    return tuple[str, ...] if takes_several(field) else str
 
 
 def _picture_argument(name: str, field: FieldInfo) -> inspect.Parameter:
     # The command line itself requires none: --explain and --preset list do without.
     required = " [required]" if field.is_required() else ""
     about = f"{field.description} {PICTURE}{required}"
-    return argument(name, str, about, required=False, several=_several(field))
+    return argument(name, str, about, required=False, several=takes_several(field))
 
 
 def usage_of(technique: type[Technique]) -> str:
     """How its command is written; what may be left out stands in brackets."""
     fields = technique.model_fields
-    names = {n: f"{n.upper()}..." if _several(fields[n]) else n.upper() for n in technique.positional}
+    names = {n: f"{n.upper()}..." if takes_several(fields[n]) else n.upper() for n in technique.positional}
     words = [word if fields[n].is_required() else f"[{word}]" for n, word in names.items()]
     return " ".join(["Usage: oneira", technique.verb(), "[OPTIONS]", *words]) + "\n"
 
 
-def _made(technique: Technique, running: RunOptions) -> int:
+def make_picture(technique: Technique, running: RunOptions) -> int:
+    """Make the picture, into a file that is named or free; the exit status."""
     verb, first = technique.verb(), technique.worked_on
     stem = verb if first is None else f"{Path(first.removeprefix(SAMPLE)).stem}-{verb}"
     output = running.output or free_output(Path(), stem, ".png", resume=running.resume)

@@ -6,9 +6,11 @@ Oneira's own networks are run on the meta device, where shapes are computed and 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.utils.weak import WeakIdKeyDictionary
 
 from oneira.errors import AddressError, PlanError
 from oneira.features.address import Address
@@ -36,11 +38,15 @@ class LayerDescription:
 
 @dataclass(frozen=True)
 class Visit:
-    """A module that ran, the shape that it gave, and what that depends on (None: the whole picture)."""
+    """A module that ran, the shape that it gave, and what that depends on (None: the whole picture).
+
+    `rectifies`: the module whose activations these are, behind a ReLU and nothing else; None where there is none.
+    """
 
     layer: str
     shape: tuple[int, ...]
     field: ReceptiveField | None
+    rectifies: str | None
 
 
 def describe(backbone: Backbone) -> tuple[LayerDescription, ...]:
@@ -109,6 +115,37 @@ def field_of(address: str | Address) -> ReceptiveField | None:
     raise AddressError(f"layer {found} never runs in a forward pass")
 
 
+def before_relu(address: str | Address) -> str | None:
+    """The address of what a layer is, before its ReLU; None where no layer holds that, such as for several ReLUs.
+
+    Papers' names are preferred. Loads nothing and runs nothing: of a registered module, only what stands in a plain
+    `Sequential` is known. Raises AddressError for what is not there.
+    """
+    found = resolve(address) if isinstance(address, str) else address
+    backbone = find_backbone(found.backbone)
+    if backbone.own:
+        visits = _visits(backbone, SIDE)
+        before = next((visit.rectifies for visit in visits if visit.layer == found.layer), None)
+    else:
+        before = _before_in_sequence(backbone.build(), found.layer)
+    if before is None:
+        return None
+    alias = next((alias for alias, layer in backbone.aliases.items() if layer == before), before)
+    return f"{backbone.name}:{alias}"
+
+
+def _before_in_sequence(network: nn.Module, layer: str) -> str | None:
+    """The path before a ReLU's, where their parent runs one after the other and does nothing else."""
+    path, _, name = layer.rpartition(".")
+    parent = network.get_submodule(path)
+    if type(parent) is not nn.Sequential:
+        return None
+    for (before, _), (behind, part) in pairwise(parent.named_children()):
+        if behind == name and isinstance(part, nn.ReLU):
+            return f"{path}.{before}".lstrip(".")
+    return None
+
+
 def smallest_side(backbone: Backbone, layer: str) -> int:
     """The shortest side, in pixels, of a picture for which one of Oneira's own networks gets as far as `layer`."""
     low, high = 1, backbone.smallest
@@ -174,13 +211,18 @@ def _visits_of_registered(backbone: Backbone) -> list[Visit]:
 def _run(network: nn.Module, image: Tensor, visits: list[Visit]) -> None:
     """Run `network` on `image`, adding every module that gives a tensor to `visits` as it is done."""
 
-    def note(layer: str, fields: ReceptiveFields, output: object) -> None:
+    givers, rectified = WeakIdKeyDictionary(), WeakIdKeyDictionary()
+
+    def note(layer: str, part: nn.Module, inputs: tuple[object, ...], output: object) -> None:
         if isinstance(output, Tensor):
-            visits.append(Visit(layer, tuple(output.shape), fields.of(output)))
+            if isinstance(part, nn.ReLU) and inputs and isinstance(inputs[0], Tensor):
+                rectified[output] = givers.get(inputs[0])
+            givers.setdefault(output, layer)  # of modules inside each other, the innermost
+            visits.append(Visit(layer, tuple(output.shape), fields.of(output), rectified.get(output)))
 
     with torch.no_grad(), ReceptiveFields(image) as fields:
         hooks = [
-            part.register_forward_hook(lambda _part, _inputs, output, layer=layer: note(layer, fields, output))
+            part.register_forward_hook(lambda *call, layer=layer: note(layer, *call))
             for layer, part in network.named_modules()
             if layer
         ]

@@ -1,9 +1,10 @@
 """The Encoder: images in, activations by address out."""
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from oneira.features.weights import Progress, load_weights
 # What a ReLU that runs in place would overwrite: the activations before it.
 OVERWRITTEN = (nn.Conv2d, nn.BatchNorm2d, nn.Linear, PaddedConv, Restoring)
 
+Loaded = Callable[[str, str], None]  # told a backbone that has been loaded, and the SHA-256 of its weights
 Hook = Callable[[nn.Module, tuple[Any, ...], Any], Tensor | None]
 
 
@@ -33,6 +35,8 @@ class Encoder:
     `recompute`, which may be set at any time: less memory where a gradient is wanted, and more time, for the same
     gradient (Chen et al. 2016, "Training deep nets with sublinear memory cost"). Plain stacks of convolutions can do
     that: VGG, AlexNet, `pocket`. All others, and modules of a user's own, run as they do without.
+
+    `loaded` is told of every network that comes from a file, when it does.
 
     >>> activations = Encoder()(image, ["pocket:relu3_4", "pocket:relu4_2"])
     """
@@ -47,6 +51,7 @@ class Encoder:
         weights: Mapping[str, Path] = MappingProxyType({}),
         offline: bool = False,
         progress: Progress | None = None,
+        loaded: Loaded | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.precision = precision
@@ -55,6 +60,7 @@ class Encoder:
         self._files = dict(weights)
         self._offline = offline
         self._progress = progress
+        self._loaded = loaded
         self._networks: dict[str, _Network] = {}
 
     def __call__(self, image: Tensor, layers: Iterable[str | Address]) -> dict[Address, Tensor]:
@@ -94,6 +100,15 @@ class Encoder:
         """The backbones that have been loaded, as they are run."""
         return {name: network.module for name, network in self._networks.items()}
 
+    def running(self, backbone: str, network: nn.Module) -> Self:
+        """One like this, that runs `network`, which is frozen for it, in place of its own for `backbone`.
+
+        All other backbones that have been loaded are shared. It has no digest of this one: its weights are no file's.
+        """
+        other = copy.copy(self)
+        other._networks = {**self._networks, backbone: _Network(find_backbone(backbone), None, network)}
+        return other
+
     def _network(self, name: str) -> "_Network":
         if name not in self._networks:
             backbone = find_backbone(name)
@@ -105,6 +120,8 @@ class Encoder:
                 normalise(network, backbone.preprocessing)
             network.to(self.device, self.precision, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._networks[name] = _Network(backbone, loaded.sha256, network)
+            if self._loaded is not None and loaded.sha256 is not None:
+                self._loaded(name, loaded.sha256)
         return self._networks[name]
 
 

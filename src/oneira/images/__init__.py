@@ -17,13 +17,15 @@ from oneira.images.colour import (
 from oneira.images.drawings import night_wind, rose_window
 from oneira.images.embedding import read_recipe, sidecar_of
 from oneira.images.histogram import match_histogram
+from oneira.images.marking import marked
 from oneira.images.notices import ImageWarning
 from oneira.images.picture import MAX_PIXELS, Picture, load
+from oneira.images.ppm import ppm_frame, read_frame
 from oneira.images.recipe import InputFile, Recipe, check_inputs, current_versions
 from oneira.images.resizing import fit, fit_area, resize
 from oneira.images.samples import SAMPLES, sample
 from oneira.images.saving import check_output, encode, save
-from oneira.images.sheets import Cell, in_rows, sheet, side_by_side
+from oneira.images.sheets import Cell, in_rows, sheet, side_by_side, stacked
 
 __all__ = [
     "MAX_PIXELS",
@@ -43,9 +45,12 @@ __all__ = [
     "lab_to_rgb",
     "linear_to_srgb",
     "load",
+    "marked",
     "match_histogram",
     "match_mean_covariance",
     "night_wind",
+    "ppm_frame",
+    "read_frame",
     "read_recipe",
     "resize",
     "rgb_to_lab",
@@ -57,6 +62,7 @@ __all__ = [
     "side_by_side",
     "sidecar_of",
     "srgb_to_linear",
+    "stacked",
     "transfer_luma",
     "yiq_to_rgb",
 ]

@@ -96,7 +96,7 @@ def encode(
             notice(f"{kind.name} holds no transparency: the picture was laid on white")
             image, alpha = image.clamp(0, 1) * alpha + (1 - alpha), None
     full = 65535 if depth == 16 else 255
-    samples = _samples(image if alpha is None else torch.cat([image, alpha], dim=1), full)
+    samples = samples_of(image if alpha is None else torch.cat([image, alpha], dim=1), full)
     if depth == 16:
         return png16(samples.astype(np.uint16), None if recipe is None else (KEYWORD, recipe.to_json()))
     return _encoded(Image.fromarray(samples.astype(np.uint8)), kind, recipe, quality)
@@ -145,8 +145,8 @@ def _check_picture(image: Tensor, alpha: Tensor | None, kind: Format) -> None:
         raise ImageError(f"{kind.name} ends at {kind.longest_side} pixels a side; this picture has {longest}")
 
 
-def _samples(image: Tensor, full: int) -> npt.NDArray[np.int32]:
-    """(1, c, h, w) -> (h, w, c), 0 to `full`."""
+def samples_of(image: Tensor, full: int) -> npt.NDArray[np.int32]:
+    """(1, c, h, w) -> (h, w, c), 0 to `full`: clamped, then rounded to the nearest level."""
     levels = image.clamp(0, 1).mul_(full).round_().to(torch.int32)
     return np.ascontiguousarray(levels[0].permute(1, 2, 0).numpy())
 

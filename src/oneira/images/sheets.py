@@ -7,6 +7,7 @@ from itertools import accumulate, islice
 from typing import Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from oneira.errors import ImageError, PlanError
@@ -315,3 +316,10 @@ def side_by_side(images: Tensor) -> Tensor:
     grid = torch.cat([images, white]).unflatten(0, (rows, columns))
     together: Tensor = grid.permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)[None]
     return together
+
+
+def stacked(*pages: Tensor) -> Tensor:
+    """Pictures (1, 3, h, w) as one, each below the other, in the middle of as much white as the widest needs."""
+    width = max(page.shape[3] for page in pages)
+    sides = [((width - page.shape[3]) // 2, (width - page.shape[3] + 1) // 2) for page in pages]
+    return torch.cat([F.pad(page, side, value=1.0) for page, side in zip(pages, sides, strict=True)], 2)

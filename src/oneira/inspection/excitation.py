@@ -1,6 +1,5 @@
 """What excites channels most, of many pictures, beside what of it did: the figure of Zeiler and Fergus 2014."""
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,12 +18,13 @@ from oneira.inspection.layer_responses import Response
 from oneira.inspection.picture_set import PictureSet
 from oneira.inspection.projection import project
 from oneira.inspection.receptive_box import receptive_box
+from oneira.inspection.remembering import memory_of, remembered
 from oneira.inspection.responses import Responses
 from oneira.inspection.rules import Rule
 from oneira.inspection.seeds import answer
 from oneira.inspection.showing import SILENT_GREY, magnified, shown
 from oneira.inspection.study import Study
-from oneira.inspection.watching import SIDE, watch
+from oneira.inspection.watching import SIDE
 
 GAP = 4  # pixels between the patches and their projections
 SHOWN_SIDE = 64  # pixels, about, of each
@@ -35,14 +35,13 @@ class Excitation(Study):
     """The `top` pictures of `data` that excite each of `channels` of `layer` most, at most one position of each.
 
     Of every channel a cell: to the left what the strongest positions saw, to the right what of it made them answer, by
-    `rule`. `data`: a folder of pictures, or an .npz file. What was measured is kept in the folder `index`, and not
-    measured again.
+    `rule`. `data`: a folder of pictures, or an .npz file. What was measured is kept in the cache, and not measured
+    again.
     """
 
     data: Path
     layer: str
     channels: tuple[int, ...]
-    index: Path
     top: int = 9
     rule: Rule = "deconvnet"
 
@@ -70,26 +69,17 @@ class Excitation(Study):
         found = self._found
         total = len(found) + len(self.channels)
         responses: Responses | None = None
-        for responses in self._watched(encoder, found):
+        address = resolve(self.layer)
+        path = memory_of(encoder, [address], found, side=SIDE, top=self.top)
+        for responses in remembered(path, encoder, [address], found, top=self.top):
             yield responses.done, total, partial(torch.full, (1, 3, SHOWN_SIDE, SHOWN_SIDE), 0.5)
         assert responses is not None
-        address = resolve(self.layer)
         cells: list[Cell] = []
         for done, channel in enumerate(self.channels, 1):
             cells.append(self._cell(encoder, address, channel, responses[address].strongest(channel), found))
             rows = in_rows(cells, math.ceil(math.sqrt(len(self.channels) / 2)))  # cells are twice as wide as high
             title = f"{split_address(self.layer)[1]}, {self.rule}"
             yield len(found) + done, total, partial(sheet, rows, title=title)
-
-    def _watched(self, encoder: Encoder, found: PictureSet) -> Iterator[Responses]:
-        told = f"{self.layer} {self.top} {found.identity} {encoder.precision}"
-        path = self.index / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.safetensors"
-        begun = Responses.known(path, encoder, found)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for each in watch(encoder, [self.layer], found, top=self.top, begun=begun):
-            if each is not begun:
-                each.write(path)
-            yield each
 
     def _cell(
         self, encoder: Encoder, address: Address, channel: int, strongest_ones: tuple[Response, ...], found: PictureSet

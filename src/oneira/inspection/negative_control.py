@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from oneira.features.address import Address
 from oneira.features.description import SIDE
-from oneira.features.encoder import Encoder, _Network
+from oneira.features.encoder import Encoder
 from oneira.features.registry import find_backbone, resolve
 
 
@@ -24,18 +24,33 @@ def randomised(encoder: Encoder, address: str | Address, generator: torch.Genera
     activations keep their scale (the papers take the initialisation before training); biases are 0. Normalisations stay
     as they are. It has no digest of that network: its weights are no file's. `encoder` stays as it was.
 
+    Of a generator in the same state, a layer's weights are the same whichever `address` it runs after: addresses from
+    the last to the first give the cascade of Adebayo et al., in which what has been drawn stays as layers are added.
+
     Raises what `encoder` raises.
     """
     found = resolve(address) if isinstance(address, str) else address
-    backbone = find_backbone(found.backbone)
     kept = _run_until(encoder, found)
     network = copy.deepcopy(encoder.networks[found.backbone])
     for path, part in network.named_modules():
-        if path not in kept:
-            _draw_anew(part, generator)
-    drawn = copy.copy(encoder)
-    drawn._networks = {**encoder._networks, found.backbone: _Network(backbone, None, network)}
-    return drawn
+        _draw_anew(part, generator, keep=path in kept)
+    return encoder.running(found.backbone, network)
+
+
+def rank_correlation(one: Tensor, other: Tensor) -> float:
+    """How alike two projections (1, 3, h, w) are in where they are strong: Spearman's, -1 to 1, with ties' mean ranks.
+
+    Of absolute values, summed over colours, as Adebayo et al. have it (their "Abs"), before they cut the brightest
+    hundredth, which would tie what is compared. NaN where one of them is the same everywhere.
+    """
+    ranks = torch.stack([_ranks(each.abs().double().sum(1).flatten()) for each in (one, other)])
+    return float(torch.corrcoef(ranks)[0, 1])
+
+
+def _ranks(values: Tensor) -> Tensor:
+    _, places, counts = values.unique(return_inverse=True, return_counts=True)
+    ranks: Tensor = (counts.cumsum(0) - (counts - 1) / 2)[places]
+    return ranks
 
 
 def _run_until(encoder: Encoder, address: Address) -> set[str]:
@@ -65,12 +80,15 @@ def _run_until(encoder: Encoder, address: Address) -> set[str]:
 
 
 @torch.no_grad()
-def _draw_anew(part: nn.Module, generator: torch.Generator) -> None:
+def _draw_anew(part: nn.Module, generator: torch.Generator, *, keep: bool) -> None:
+    """Draw its weights; `keep`: as if, so that the generator goes on from the same state either way."""
     weights = list(part.parameters(recurse=False))
     if not any(weight.ndim > 1 for weight in weights):
         return  # a normalisation: what it scales by is no filter
     for weight in weights:
-        weight.copy_(_like(weight, generator) if weight.ndim > 1 else torch.zeros_like(weight))
+        drawn = _like(weight, generator) if weight.ndim > 1 else torch.zeros_like(weight)
+        if not keep:
+            weight.copy_(drawn)
 
 
 def _like(weight: Tensor, generator: torch.Generator) -> Tensor:

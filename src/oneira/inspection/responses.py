@@ -8,31 +8,18 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from oneira.errors import AddressError, DataError, ImageError, PlanError
 from oneira.features import Address, Encoder, resolve
 from oneira.features.variant import Variant
-from oneira.files import write_whole
+from oneira.files import DAMAGE, told_in, write_whole
 from oneira.images.opening import read_file
 from oneira.inspection.layer_responses import LayerResponses
 from oneira.inspection.picture_set import PictureSet
 
 LARGEST_FILE = 2**30  # bytes; all layers of `pocket` take 4 MB, half a number for every two channels of a layer
 KIND, VERSION = "oneira-responses", 1
-# What reading bytes from anywhere may raise.
-DAMAGE = (
-    SafetensorError,
-    ValueError,
-    KeyError,
-    TypeError,
-    IndexError,
-    AttributeError,
-    RuntimeError,
-    RecursionError,
-    OverflowError,
-)
 
 
 @dataclass(frozen=True)
@@ -152,8 +139,7 @@ class Responses:
     @classmethod
     def _decoded(cls, data: bytes) -> Self:
         tensors = load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        about = json.loads(header["__metadata__"][KIND])
+        about = told_in(data, KIND)
         if about["version"] != VERSION:
             raise ValueError(f"version {about['version']}")
         told = about["seen"]

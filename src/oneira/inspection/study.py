@@ -1,17 +1,19 @@
 """The noun of this package: a picture of what a network does, computed and not optimised, declared."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from oneira.errors import PlanError
 from oneira.features.encoder import Encoder
+from oneira.synthesis.run import Declaration, Means, Run
 
 
 @dataclass(frozen=True, eq=False)
-class Study(ABC):
+class Study(Declaration):
     """Declaring one computes nothing."""
 
     @property
@@ -30,3 +32,19 @@ class Study(ABC):
         The number of parts may only be known when the network has been asked. Drawing may cost more than a part does,
         so that it is left to who wants to see it.
         """
+
+    def begin(self, means: Means) -> Run:
+        """An Examination. Its memory is not foretold: PlanError where a limit is told."""
+        from oneira.inspection.examination import Examination  # which reads studies
+
+        if means.max_memory is not None:
+            raise PlanError("--max-memory is foretold for what is optimised, not for this: leave it out")
+        return Examination(
+            self,
+            seed=means.seed,
+            device=means.device,
+            precision=means.precision,
+            weights=means.weights,
+            offline=means.offline,
+            progress=means.progress,
+        )

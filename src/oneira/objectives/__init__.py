@@ -8,6 +8,7 @@ from oneira.objectives.channels import ChannelChoice
 from oneira.objectives.classes import ClassLogit, SeenClass, seen_classes
 from oneira.objectives.content import Content
 from oneira.objectives.direction import Direction, parse_direction
+from oneira.objectives.firing import Fired, Firing, Look, Region
 from oneira.objectives.guidance import Guided
 from oneira.objectives.logarithm import Logarithm
 from oneira.objectives.pixels import PixelError
@@ -33,13 +34,17 @@ __all__ = [
     "Direction",
     "Diversity",
     "Dream",
+    "Fired",
+    "Firing",
     "Guided",
     "Logarithm",
+    "Look",
     "Losses",
     "Masked",
     "Neuron",
     "Only",
     "PixelError",
+    "Region",
     "Relative",
     "SavedStyle",
     "SeenClass",

@@ -1,8 +1,9 @@
 """Where a manner comes from: pictures, or what was kept of them."""
 
+import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch.nn.functional as F
@@ -57,8 +58,21 @@ class StyleSource(ABC):
         Raises PlanError for what it does not have.
         """
 
+    @property
+    @abstractmethod
+    def digest(self) -> str:
+        """The SHA-256 of all that decides what `look` finds."""
+
     def require(self, encoder: Encoder, addresses: Sequence[Address], statistics: Collection[str]) -> None:
         """Raise PlanError for what is known to be missing before a network is loaded; a picture lacks nothing."""
+
+
+def digest_of(tensors: Iterable[Tensor], *numbers: object) -> str:
+    """The SHA-256 of tensors and plain numbers."""
+    digest = hashlib.sha256(repr(numbers).encode())
+    for tensor in tensors:
+        digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +104,11 @@ class Artwork(StyleSource):
             raise PlanError(f"a style picture's long side has at least 1 pixel, not {self.long_side}")
         if not 0 < self.covers < math.inf:
             raise PlanError(f"a style picture covers a finite part of the canvas above 0, not {self.covers}")
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the picture, its mask and its size."""
+        return digest_of([self.image, *(() if self.mask is None else (self.mask,))], self.long_side, self.covers)
 
     def look(
         self, encoder: Encoder, addresses: Sequence[Address], area: float, statistics: Collection[str]

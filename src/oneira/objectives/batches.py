@@ -29,12 +29,15 @@ class Only(Term):
     @property
     def name(self) -> str:
         """The name of the term inside, and the picture's number."""
-        return f"{self.term.name}@{self.picture}"
+        return self._numbered(self.term.name)
 
     def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
-        """The term inside; what it sees is a batch of one."""
+        """The term inside, under the name that it has once it is bound; what it sees is a batch of one."""
         inner = self.term.bind(encoder, size)
-        return replace(inner, name=self.name, evaluate=lambda view: inner.evaluate(self._of(view)))
+        return replace(inner, name=self._numbered(inner.name), evaluate=lambda view: inner.evaluate(self._of(view)))
+
+    def _numbered(self, name: str) -> str:
+        return f"{name}@{self.picture}"
 
     def _of(self, view: View) -> View:
         if self.picture >= len(view.image):

@@ -1,6 +1,6 @@
 """Keeping what a picture shows: feature reconstruction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from oneira.errors import one_of
+from oneira.features.address import Address
 from oneira.features.encoder import Encoder
 from oneira.features.registry import resolve
 from oneira.images import resize
@@ -41,12 +42,21 @@ class Content(Term):
 
     def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
         """Targets: the picture's activations at `size`."""
-        addresses = [resolve(layer) for layer in names_of(self.layers)]
-        weights = torch.tensor(layer_shares(self.weights, names_of(self.layers)), device=encoder.device)
         with torch.no_grad():
-            seen = encoder(resize(self.image, size).to(encoder.device), addresses)
-            targets = {address: seen[address].float() for address in addresses}
-            sizes = {address: self._size(targets[address]) for address in addresses}
+            return self.toward(encoder(resize(self.image, size).to(encoder.device), self.addresses))
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where it compares."""
+        return [resolve(layer) for layer in names_of(self.layers)]
+
+    def toward(self, seen: Mapping[Address, Tensor]) -> BoundTerm:
+        """The bound term, where the picture's activations at the canvas's size are known already."""
+        addresses = self.addresses
+        targets = {address: seen[address].detach().float() for address in addresses}
+        sizes = {address: self._size(targets[address]) for address in addresses}
+        device = targets[addresses[0]].device
+        weights = torch.tensor(layer_shares(self.weights, names_of(self.layers)), device=device)
 
         def evaluate(view: View) -> Tensor:
             losses = [self._distance(view, view.activations[a], targets[a]) / sizes[a] for a in addresses]
@@ -54,9 +64,9 @@ class Content(Term):
 
         return BoundTerm(self.name, evaluate, frozenset(addresses), aligned=True)
 
-    def _size(self, target: Tensor) -> float:
-        """What the distance is divided by."""
-        return max(float(target.square().mean()), 1e-12) if self.normalization == "relative" else 1.0
+    def _size(self, target: Tensor) -> Tensor | float:
+        """What the distance is divided by; left on the device, where reading it would make the host wait."""
+        return target.square().mean().clamp(min=1e-12) if self.normalization == "relative" else 1.0
 
     def _distance(self, view: View, features: Tensor, target: Tensor) -> Tensor:
         # In float32 from the difference on: it is small against both.

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Self
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -18,9 +17,9 @@ from oneira.errors import PlanError, StyleFileError
 from oneira.features.address import Address
 from oneira.features.encoder import Encoder
 from oneira.features.variant import Variant
-from oneira.files import write_whole
+from oneira.files import DAMAGE, told_in, write_whole
 from oneira.images.opening import read_file
-from oneira.objectives.artwork import StyleSource, StyleTarget
+from oneira.objectives.artwork import StyleSource, StyleTarget, digest_of
 from oneira.objectives.histogram import resampled
 from oneira.objectives.statistics import MEASURES, Summary
 
@@ -29,8 +28,6 @@ LARGEST_FILE = 256 * 2**20
 LEVELS = 1024  # of a channel's histogram that are kept
 KEPT_MEASURES = ("histogram",)  # the shifts of autocorrelations belong to one size, and are as large as activations
 KIND, VERSION = "oneira-style", 1
-# What reading bytes from anywhere may raise.
-DAMAGE = (SafetensorError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError, RecursionError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +91,13 @@ class SavedStyle(StyleSource):
             for address in addresses
         }
 
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the statistics, and of what saw them."""
+        targets = [target for rung in self.rungs for target in rung.targets.values()]
+        tensors = [tensor for target in targets for tensor in _packed(target).values()]
+        return digest_of(tensors, [rung.area for rung in self.rungs], dict(self.weights), self.variant)
+
     def _around(self, area: float) -> list[tuple[Rung, float]]:
         """The rungs on both sides and their shares, or the only one that counts."""
         above = bisect_right([rung.area for rung in self.rungs], area)
@@ -156,8 +160,7 @@ class SavedStyle(StyleSource):
     @classmethod
     def _decoded(cls, data: bytes) -> Self:
         tensors = load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        about = json.loads(header["__metadata__"][KIND])
+        about = told_in(data, KIND)
         if about["version"] != VERSION:
             raise ValueError(f"version {about['version']}")
         rungs = [

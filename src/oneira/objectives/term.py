@@ -112,7 +112,7 @@ class Sum(Term):
         """Bind every part; only sums inside `Masked` or a wrapper are bound this way, the loop takes them apart."""
         bound = [(weight, term.bind(encoder, size)) for weight, term in self.parts]
         return BoundTerm(
-            "+".join(part.name for _, part in bound),
+            self.name,
             lambda view: sum((weight * part.evaluate(view) for weight, part in bound), view.image.new_zeros(())),
             frozenset().union(*(part.layers for _, part in bound)),
             any(part.aligned for _, part in bound),

@@ -1,6 +1,6 @@
 """The noun of this package: a picture made of a sample's own pixels, declared."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +11,7 @@ from torch import Tensor
 from oneira.errors import PlanError
 from oneira.images import resize
 from oneira.patches.matching import check_picture, largest_square
+from oneira.synthesis.run import Declaration, Means, Run
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Look:
 
 
 @dataclass(frozen=True, eq=False)
-class Weave(ABC):
+class Weave(Declaration):
     """A picture of `size` (height, width) of which every pixel is one of the sample's. Declaring one makes nothing.
 
     `sample`: (1, 3, h, w) in [0, 1]. `mask`: (1, 1, h', w') in [0, 1], resized to the sample; what is copied comes from
@@ -59,6 +60,21 @@ class Weave(ABC):
 
         The generator alone decides: the same bytes on any machine, for any number of threads.
         """
+
+    def begin(self, means: Means) -> Run:
+        """A Patchwork. It asks no network: PlanError for a device, precision, weights or limit of memory."""
+        from oneira.patches.patchwork import Patchwork  # which reads weaves
+
+        told = {
+            "--device": means.device not in ("auto", "cpu"),
+            "--precision": means.precision not in ("auto", "float32"),
+            "--weights": bool(means.weights),
+            "--max-memory": means.max_memory is not None,
+        }
+        for option, wrong in told.items():
+            if wrong:
+                raise PlanError(f"{option} is for networks, and this method copies pixels without one: leave it out")
+        return Patchwork(self, seed=means.seed)
 
     @cached_property
     def inside(self) -> Tensor:

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from oneira.checkpoints import read_checkpoint, write_checkpoint
-from oneira.errors import CheckpointError
+from oneira.checkpoints import read_newest, write_checkpoint
 
 
 def checkpoint_of(output: Path) -> Path:
@@ -29,19 +28,8 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Any], str | None]:
 
     Raises CheckpointError where none can.
     """
-    problems: list[str] = []
-    for candidate in (path, _before(path)):
-        if not candidate.exists():
-            continue
-        try:
-            state = read_checkpoint(candidate)
-        except CheckpointError as error:
-            problems.append(str(error))
-            continue
-        if candidate != path:
-            path.unlink(missing_ok=True)  # damaged: it must not take the place of the good one
-        return state, f"{path} is damaged: going on from the one before" if problems else None
-    raise CheckpointError("; ".join(problems) or f"there is no checkpoint {path} to go on from")
+    state, _, problems = read_newest(path, _before(path))
+    return state, f"{path} is damaged: going on from the one before" if problems else None
 
 
 def remove_checkpoint(path: Path) -> None:

@@ -14,6 +14,7 @@ from oneira.synthesis.canvas import Surface
 from oneira.synthesis.momentum import hand_over
 from oneira.synthesis.plan import Plan
 from oneira.synthesis.schedules import Scale
+from oneira.synthesis.tending import MID_GREY
 
 
 class NotFinite(Exception):  # noqa: N818 - the loop's own signal, which leads it to a second try
@@ -67,10 +68,21 @@ class Descent:
 
         # torch types a closure as returning a float; all of its optimisers take a tensor.
         self.optimiser.step(closure)  # type: ignore[arg-type]
+        if self._plan.tending:
+            self._tend(index)
         if not self._plan.optimiser.searches:
             self.surface.constrain()
         self._average.add(self.surface.parameters)
         return readings[0]
+
+    @torch.no_grad()
+    def _tend(self, index: int) -> None:
+        (values,) = self.surface.parameters
+        assert values.grad is not None
+        tended = values - MID_GREY
+        for tending in self._plan.tending:
+            tended = tending(tended, values.grad, index)
+        values.copy_(tended + MID_GREY)
 
     @torch.no_grad()
     def go_back(self) -> None:

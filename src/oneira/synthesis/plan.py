@@ -12,13 +12,15 @@ from oneira.synthesis.confined import Confined
 from oneira.synthesis.fingerprint import fingerprint
 from oneira.synthesis.luminance import Luminance
 from oneira.synthesis.optimisers import OptimiserSpec
+from oneira.synthesis.run import Declaration, Means, Run
 from oneira.synthesis.schedules import Schedule
 from oneira.synthesis.shaping import Shaping
+from oneira.synthesis.tending import Tending
 from oneira.synthesis.tiling import Tiling
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Declaration):
     """A canvas, optimised under an objective, along a schedule. Building one runs nothing.
 
     `averaging` in [0, 1): the decay of an exponential average of the iterates, which then is the result (0: the last
@@ -26,7 +28,8 @@ class Plan:
     which each has a gradient of its own. `variant`: how networks are run, see `oneira.features.Variant`.
     `keep_momentum`: each size begins with the optimiser's moments at the end of the one before, resized; L-BFGS,
     canvases that are no pixels, and legs of a journey begin anew all the same. `collects`: what every stage ends with
-    is kept, for whoever lays the pictures side by side.
+    is kept, for whoever lays the pictures side by side. `tending` is what the picture goes through behind each step,
+    one after the other: for canvases of clamped pixels, and optimisers that do not search.
     """
 
     canvas: Canvas
@@ -40,6 +43,7 @@ class Plan:
     variant: Variant = Variant()
     keep_momentum: bool = False
     collects: bool = False
+    tending: tuple[Tending, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.averaging < 1:
@@ -56,6 +60,8 @@ class Plan:
             raise PlanError(
                 f"lbfgs-b bounds the values of clamped Pixels, not what a canvas of {kind} holds: use lbfgs"
             )
+        if self.tending:
+            self._require_tended_values()
 
     @property
     def objectives(self) -> tuple[Term, ...]:
@@ -69,6 +75,29 @@ class Plan:
         Computed once: a picture of 50 megapixels takes a second, and every checkpoint asks.
         """
         return fingerprint(self)
+
+    def begin(self, means: Means) -> Run:
+        """A Synthesis."""
+        from oneira.synthesis.loop import Synthesis  # which reads plans
+
+        return Synthesis(
+            self,
+            seed=means.seed,
+            device=means.device,
+            precision=means.precision,
+            weights=means.weights,
+            offline=means.offline,
+            progress=means.progress,
+            max_memory=means.max_memory,
+        )
+
+    def _require_tended_values(self) -> None:
+        if self.optimiser.searches:
+            name = self.optimiser.name
+            raise PlanError(f"{name} compares one step with the next; decay, blurs and clips come between: use adam")
+        if not _holds_values(self.canvas):
+            kind = type(self.canvas).__name__
+            raise PlanError(f"tending is for the values of clamped Pixels, not for what a canvas of {kind} holds")
 
 
 def _holds_values(canvas: Canvas) -> bool:

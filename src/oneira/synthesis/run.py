@@ -2,6 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeGuard
 
@@ -9,6 +11,7 @@ import torch
 from torch import Tensor
 
 from oneira.errors import PlanError
+from oneira.features.weights import Progress
 from oneira.synthesis.steps import Outcome, Step
 
 State = dict[str, Any]
@@ -25,6 +28,27 @@ def require_seed(seed: int) -> None:
     """PlanError for a seed that no recipe can hold."""
     if not 0 <= seed < SEEDS:
         raise PlanError(f"a seed is a whole number of at least 0 and below 2^63, not {seed}")
+
+
+@dataclass(frozen=True, eq=False)
+class Means:
+    """What a picture is made with; the fields are the arguments of `Synthesis`."""
+
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    weights: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
+    offline: bool = False
+    progress: Progress | None = None
+    max_memory: int | None = None
+
+
+class Declaration(ABC):
+    """Everything that decides a picture, as data. Declaring one computes nothing."""
+
+    @abstractmethod
+    def begin(self, means: Means) -> "Run":
+        """The run that makes it. Raises PlanError for means that it has no use for."""
 
 
 class Run(ABC):

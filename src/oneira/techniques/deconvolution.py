@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from oneira.errors import PlanError
-from oneira.features.weights.places import cache_folder
 from oneira.images import fit, resize
 from oneira.inspection import Excitation, Projections, Rule
 from oneira.techniques.channel_numbers import parse_channels
@@ -139,7 +138,7 @@ class Deconvolution(Technique):
     def _excitation(self, data: Path) -> Excitation:
         layer = self.address(self.layer or layers_for(self.model, DREAM_LAYERS)[0])
         channels = parse_channels(self.channels or FIRST, layer)
-        return Excitation(data, layer, tuple(channels), cache_folder().parent / "responses", self.top, self.rule)
+        return Excitation(data, layer, tuple(channels), self.top, self.rule)
 
     def transparency(self, image: Tensor) -> None:
         """None: the result is a figure."""

@@ -35,6 +35,8 @@ class Dream(Journeys, Ways, Wishes):  # pydantic lists the fields of the last on
             raise ValueError("--zoom and --through are two journeys: choose one")
         if self.through is None and (self.random_channels is not None or self.from_ is not None):
             raise ValueError("--random-channels and --from belong to --through: name the layers to go through")
+        if self.through is not None and self.like:
+            raise ValueError("--like finds its own layers, --through leads from one to another: choose one")
         if self.zoom is None and self.rotate:
             raise ValueError("--rotate turns the frames of --zoom: name a factor, such as --zoom 1.02")
         return self

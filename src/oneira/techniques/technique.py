@@ -1,5 +1,6 @@
 """What a technique is: options, declared once, and the Plan that they make."""
 
+import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -25,11 +26,9 @@ from oneira.errors import AddressError, PlanError, RecipeError
 from oneira.features.address import split_address
 from oneira.features.registry import find_backbone
 from oneira.images import InputFile, Picture, Recipe, current_versions, resize, sample
-from oneira.inspection import Study
+from oneira.images.opening import read_file
 from oneira.objectives import SavedStyle, read_style
-from oneira.patches import Weave
-from oneira.synthesis.plan import Plan
-from oneira.synthesis.run import Run
+from oneira.synthesis.run import Declaration, Run
 from oneira.techniques.beginning import begin
 from oneira.techniques.presets import Preset, preset_called
 from oneira.techniques.refusals import option_name, refusal
@@ -48,6 +47,10 @@ def _path(value: object) -> str:
 ImagePath = Annotated[
     str, PlainValidator(_path, json_schema_input_type=str), Field(json_schema_extra={"format": "picture"})
 ]
+# Another file, by its path: an input as pictures are, which recipes tell with its hash.
+FilePath = Annotated[
+    str, PlainValidator(_path, json_schema_input_type=str), Field(json_schema_extra={"format": "file"})
+]
 
 
 def located(path: str) -> Path:
@@ -55,11 +58,11 @@ def located(path: str) -> Path:
     return sample(path.removeprefix(SAMPLE)) if path.startswith(SAMPLE) else Path(path)
 
 
-def _names_picture(field: FieldInfo) -> bool:
-    """Whether it is an ImagePath, which may be None."""
+def _names(field: FieldInfo, *formats: str) -> bool:
+    """Whether it is an ImagePath, `picture`, or a FilePath, `file`, which may be None."""
     inner = [part for kind in get_args(field.annotation) for part in getattr(kind, "__metadata__", ())]
     extras = [part.json_schema_extra for part in (field, *inner) if isinstance(part, FieldInfo)]
-    return any(isinstance(extra, dict) and extra.get("format") == "picture" for extra in extras)
+    return any(isinstance(extra, dict) and extra.get("format") in formats for extra in extras)
 
 
 class Technique(BaseModel, ABC):
@@ -83,6 +86,7 @@ class Technique(BaseModel, ABC):
 
     _pictures: dict[str, Picture] = PrivateAttr(default_factory=dict)
     _styles: dict[str, tuple[SavedStyle, str]] = PrivateAttr(default_factory=dict)
+    _files: dict[str, tuple[bytes, str]] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -136,7 +140,7 @@ class Technique(BaseModel, ABC):
             raise PlanError(refusal(error, cls, cls.verb())) from error
 
     @abstractmethod
-    def plan(self) -> Plan | Weave | Study:
+    def plan(self) -> Declaration:
         """What is to be optimised, copied or computed. Reads the pictures; computes nothing else."""
 
     def finished(self, run: Run) -> Tensor:
@@ -180,9 +184,18 @@ class Technique(BaseModel, ABC):
             self._styles[path] = read_style(Path(path))
         return self._styles[path][0]
 
-    def _input(self, path: str) -> InputFile:
+    def file(self, path: str, limit: int) -> bytes:
+        """The bytes of an input that is neither, read once; ImageError where there are none, or more than `limit`."""
+        if path not in self._files:
+            data = read_file(path, limit)
+            self._files[path] = data, hashlib.sha256(data).hexdigest()
+        return self._files[path][0]
+
+    def _input(self, name: str, path: str) -> InputFile:
         if path in self._styles:
             return InputFile.at(path, self._styles[path][1])
+        if name not in self.picture_fields():
+            return InputFile.at(path, self._files[path][1])
         # A sample is recorded by its name, which means the same on every machine.
         recorded = InputFile.of(self.picture(path))
         return recorded if located(path) == Path(path) else recorded.model_copy(update={"path": path})
@@ -194,12 +207,17 @@ class Technique(BaseModel, ABC):
     @classmethod
     def picture_fields(cls) -> tuple[str, ...]:
         """The fields that name input pictures."""
-        return tuple(name for name, field in cls.model_fields.items() if _names_picture(field))
+        return tuple(name for name, field in cls.model_fields.items() if _names(field, "picture"))
+
+    @classmethod
+    def input_fields(cls) -> tuple[str, ...]:
+        """The fields that name input pictures, or other input files."""
+        return tuple(name for name, field in cls.model_fields.items() if _names(field, "picture", "file"))
 
     @property
     def inputs(self) -> dict[str, tuple[str, ...]]:
-        """The pictures that go into it, by field; no entry for a field that names none."""
-        given = {name: getattr(self, name) for name in self.picture_fields()}
+        """The pictures and other files that go into it, by field; no entry for a field that names none."""
+        given = {name: getattr(self, name) for name in self.input_fields()}
         several = {name: paths if isinstance(paths, tuple) else (paths,) for name, paths in given.items()}
         return {name: paths for name, paths in several.items() if paths not in ((), (None,))}
 
@@ -217,7 +235,7 @@ class Technique(BaseModel, ABC):
         """All that made the picture of `run`."""
         return Recipe(
             technique=self.verb(),
-            options=self.model_dump(mode="json", exclude=set(self.picture_fields())),
+            options=self.model_dump(mode="json", exclude=set(self.input_fields())),
             seed=run.seed,
             threads=torch.get_num_threads(),
             device=run.device.type,
@@ -228,7 +246,7 @@ class Technique(BaseModel, ABC):
         )
 
     def _recorded(self, name: str, paths: Sequence[str]) -> InputFile | tuple[InputFile, ...]:
-        files = tuple(map(self._input, paths))
+        files = tuple(self._input(name, path) for path in paths)
         return files if isinstance(getattr(self, name), tuple) else files[0]
 
     @classmethod
@@ -237,16 +255,16 @@ class Technique(BaseModel, ABC):
 
         Raises RecipeError where its options are not this technique's, or name a picture without its hash.
         """
-        pictures = cls.picture_fields()
+        files = cls.input_fields()
         for name in recipe.options:
-            if name in pictures:
+            if name in files:
                 raise RecipeError(f"the recipe names {name.upper()} without a hash; what it means cannot be known")
         inputs = {
             name: tuple(entry.path for entry in entries) if isinstance(entries, tuple) else entries.path
             for name, entries in recipe.inputs.items()
         }
-        if set(recipe.inputs) - set(pictures):
-            raise RecipeError(f"the recipe does not fit {cls.verb()}, whose pictures are {', '.join(pictures)}")
+        if set(recipe.inputs) - set(files):
+            raise RecipeError(f"the recipe does not fit {cls.verb()}, whose pictures are {', '.join(files)}")
         # A recipe names every option. One whose place another takes is at its default, but that of another version.
         told = {**recipe.options, **inputs}
         kept = {name: value for name, value in told.items() if name not in cls._replaced(told)}

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from oneira.errors import PlanError
 from oneira.features.address import split_address
-from oneira.images import Cell, fit, in_rows, resize, sheet
+from oneira.images import Cell, in_rows, sheet, stacked
 from oneira.inspection import FeatureMaps, Filters, Study
 from oneira.objectives import Alignment, AlphaNorm, Diversity, Only, Sum, Term, TotalVariation, parse_place
+from oneira.objectives.firing import NOTHING
 from oneira.synthesis.carrying import Anew
 from oneira.synthesis.plan import Plan
 from oneira.synthesis.run import Run
@@ -23,6 +24,7 @@ from oneira.synthesis.schedules import Scale, Schedule, journey
 from oneira.synthesis.steps import Outcome
 from oneira.techniques.channel_numbers import parse_channels
 from oneira.techniques.presets import Preset
+from oneira.techniques.refusals import option_name
 from oneira.techniques.technique import ImagePath
 from oneira.techniques.visualizing.drawing import TRANSFORMS, Drawing
 from oneira.techniques.visualizing.presets import PRESETS
@@ -30,8 +32,10 @@ from oneira.techniques.visualizing.subjects import CLASSES, Subject
 
 SILENT = 1e-4  # of the activation after all steps: a channel that stays as near to 0 is dead
 DEAD = " (dead)"  # after its caption
+ASLEEP = " (not woken)"  # after that of one that is not: it fired in a picture
 DEAD_GREY = 0.93
-MAPS_SIDE = 512  # pixels, at most, of a picture whose maps are shown
+ACROSS = 8  # pictures beside each other of channels that fire, so that their order is seen
+FOUND_OTHERWISE = ("channels", "class_", "direction", "like", "maps", "filters")  # what --fires stands in place of
 
 
 class Visualization(Drawing):
@@ -46,7 +50,9 @@ class Visualization(Drawing):
     )
     filters: bool = Field(False, description="show the filters of the network's first layer as they are, instead")
     diversity: int = Field(1, ge=1, le=64, description="how many pictures of each, as different as can be")
-    diversity_weight: float = Field(1.0, gt=0, description="with --diversity: how much they differ")
+    diversity_weight: float = Field(
+        2.0, gt=0, description="with --diversity: how much they differ; louder layers take more, faint ones less"
+    )
 
     interpolate: int | None = Field(
         None, ge=3, le=64, description="this many pictures that lead from the first of two subjects to the second"
@@ -65,6 +71,18 @@ class Visualization(Drawing):
                 "--at ROW,COLUMN is a place in one grid, which robust transforms and smaller sizes change: "
                 "give --transforms shift and one number of --steps, or --at middle"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _by_likeness(self) -> Self:
+        self.require_alone("channels", "direction", "maps", "filters")
+        return self
+
+    @model_validator(mode="after")
+    def _found_by_looking(self) -> Self:
+        for name in FOUND_OTHERWISE if self.fires is not None else ():
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"--fires stands in place of {option_name(name)}; give one of the two")
         return self
 
     @classmethod
@@ -88,6 +106,7 @@ class Visualization(Drawing):
             TRANSFORMS[self.transforms],
             self.climber(),
             collects=True,
+            tending=self.tending(),
         )
 
     def finished(self, run: Run) -> Tensor:
@@ -104,29 +123,40 @@ class Visualization(Drawing):
             if name in run.outcomes
             for index, subject in enumerate(group)
         ]
+        if self.fires is not None:
+            return stacked(self.marked_picture(self.fires), self._sheet(cells))
         if len(cells) == 1 and (only := cells[0][1]).image is not None and not only.caption.endswith(DEAD):
             return only.image
-        rows: list[list[Cell]] = []
-        labels: list[str] = []
-        for row in dict.fromkeys(subject.row for subject, _ in cells):
-            of_row = [cell for subject, cell in cells if subject.row == row]
-            # The pictures of one subject stay together.
-            columns = math.ceil(math.ceil(math.sqrt(len(of_row))) / self.diversity) * self.diversity
-            lines = in_rows(of_row, columns)
-            rows += lines
-            labels += [_short(row, self.model), *[""] * (len(lines) - 1)]
-        return sheet(rows, row_labels=labels if len(set(labels)) > 1 else ())
+        return self._sheet(cells)
 
     def group(self, stage: str) -> list[Subject]:
         """What the pictures of the batch that ends as `stage` are of, in order."""
         return dict(self._groups())[stage]
 
+    def _sheet(self, cells: Sequence[tuple[Subject, Cell]]) -> Tensor:
+        """Every layer's pictures, with its name; of channels that fire, how many do, where more are asked for."""
+        rows: list[list[Cell]] = []
+        labels: list[str] = []
+        for row in dict.fromkeys(subject.row for subject, _ in cells):
+            every = [cell for subject, cell in cells if subject.row == row]
+            shown = [cell for cell in every if cell.image is not None]
+            lines = in_rows(shown, self._columns(len(shown)))
+            few = f": {len(shown) // self.diversity} fire" if len(shown) < len(every) else ""
+            rows += lines
+            labels += [f"{_short(row, self.model)}{few}", *[""] * (len(lines) - 1)]
+        told = self.fires is not None or len(set(labels)) > 1
+        return sheet(rows, row_labels=labels if told else ())
+
+    def _columns(self, count: int) -> int:
+        """About as many as rows; the pictures of one subject stay together."""
+        if self.fires is not None:
+            return max(1, ACROSS // self.diversity) * self.diversity
+        return math.ceil(math.ceil(math.sqrt(count)) / self.diversity) * self.diversity
+
     def _maps(self, path: str) -> FeatureMaps:
-        picture = self.picture(path).image
         layers = self.layers()
         channels = () if self.channels is None else tuple(parse_channels(self.channels, layers[0]))
-        size = fit(picture.shape[2], picture.shape[3], min(MAPS_SIDE, max(picture.shape[2:])))
-        return FeatureMaps(resize(picture, size), layers, channels)
+        return FeatureMaps(self.seen(path), layers, channels)
 
     def _groups(self) -> Iterator[tuple[str, list[Subject]]]:
         """What is drawn at once, and its name: of one subject, the pictures that are to differ; of two, the way."""
@@ -178,7 +208,8 @@ class Visualization(Drawing):
         filled = [*group, *[group[-1]] * (count - len(group))]
         terms = [(subject.waking or subject.term) if waking else subject.term for subject in filled]
         parts: list[tuple[float, Term]] = [(1.0, Only(index, term)) for index, term in enumerate(terms)]
-        if self.diversity > 1:
+        # They wake first: a picture that is only unlike the others, where the channel is silent, stays there for good.
+        if self.diversity > 1 and not waking:
             parts.append((self.diversity_weight, Diversity(self._compared(group))))
         if self.interpolate is not None and self.alignment:
             parts.append((self.alignment, Alignment(self._compared(group))))
@@ -192,16 +223,26 @@ class Visualization(Drawing):
         return self.layers()[0] if group[0].row == CLASSES else group[0].row
 
     def _cell(self, index: int, subject: Subject, outcome: Outcome) -> Cell:
+        name = _answer(outcome, index)[0]
+        if subject.found and name == NOTHING:
+            return Cell(None)
+        caption = name if subject.found else subject.caption
         # A class that is certain has a log-probability of 0.
         if subject.row != CLASSES and silent(outcome, index):
-            return Cell(torch.full((1, 3, self.size, self.size), DEAD_GREY), f"{subject.caption}{DEAD}")
-        return Cell(outcome.image[index : index + 1], subject.caption)
+            grey = torch.full((1, 3, self.size, self.size), DEAD_GREY)
+            return Cell(grey, f"{caption}{ASLEEP if subject.found else DEAD}")
+        return Cell(outcome.image[index : index + 1], caption)
 
 
 def silent(outcome: Outcome, place: int) -> bool:
     """Whether what the picture at `place` of a batch was made to excite has not answered to it."""
-    answer = next(loss for name, loss in outcome.losses.items() if name.endswith(f"@{place}"))
-    return abs(answer) < SILENT  # logits and what has no ReLU may end below 0
+    return abs(_answer(outcome, place)[1]) < SILENT  # logits and what has no ReLU may end below 0
+
+
+def _answer(outcome: Outcome, place: int) -> tuple[str, float]:
+    """What the picture at `place` of a batch was made to excite is called, and its loss in the end."""
+    end = f"@{place}"
+    return next((name.removesuffix(end), loss) for name, loss in outcome.losses.items() if name.endswith(end))
 
 
 def _short(address: str, model: str) -> str:

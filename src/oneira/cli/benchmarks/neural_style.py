@@ -17,8 +17,6 @@ from oneira.techniques.layers import CONTENT_LAYERS, STYLE_LAYERS, VGG_STYLE, La
 
 ITERATIONS = 1000
 START_DEVIATION = 0.001 / 255  # of noise about the mean colour, with which it begins
-# Neither of the tolerances ends it: so many iterations are asked for, so many are done.
-LBFGS = OptimiserSpec("lbfgs", 1.0, {"history_size": 100, "tolerance_grad": -1, "tolerance_change": -1})
 # As in neural-style-pt, also where our own default has found others.
 CLASSIC_CONTENT: Mapping[str, Layers] = MappingProxyType({**CONTENT_LAYERS, "pocket": ("relu4_2",)})
 CLASSIC_STYLE: Mapping[str, Layers] = MappingProxyType({**STYLE_LAYERS, "pocket": VGG_STYLE})
@@ -106,7 +104,7 @@ def neural_style_plan(
     *,
     start: Tensor,
     schedule: Schedule | None = None,
-    optimiser: OptimiserSpec = LBFGS,
+    optimiser: OptimiserSpec | None = None,
 ) -> Plan:
     """What neural-style-pt does with its defaults: from `start`, at one size and in one go, the picture unclamped.
 
@@ -116,5 +114,7 @@ def neural_style_plan(
         Pixels(start, clamp=False),
         settings.objective(content, style),
         schedule or single(max(content.shape[2:]), ITERATIONS),
-        optimiser=optimiser,
+        # Neither of the tolerances ends it: so many iterations are asked for, so many are done.
+        optimiser=optimiser
+        or OptimiserSpec("lbfgs", 1.0, {"history_size": 100, "tolerance_grad": -1, "tolerance_change": -1}),
     )

@@ -2,18 +2,21 @@
 
 import copy
 from collections.abc import Iterable, Mapping
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+Averaged = TypeVar("Averaged", bound=nn.Module)
 
-class WeightAverage:
+
+class WeightAverage(Generic[Averaged]):
     """`average <- decay * average + (1 - decay) * weights`, at every update (Polyak averaging).
 
     Young averages forget faster, with decay n / (n + 9) at update n, or untrained weights would weigh on short runs.
     """
 
-    def __init__(self, network: nn.Sequential, decay: float) -> None:
+    def __init__(self, network: Averaged, decay: float) -> None:
         self.network = network
         self.decay = decay
         self.weights = {name: weight.detach().clone() for name, weight in network.named_parameters()}
@@ -30,7 +33,7 @@ class WeightAverage:
         for name, weight in self.weights.items():
             weight.copy_(weights[name])
 
-    def averaged(self) -> nn.Sequential:
+    def averaged(self) -> Averaged:
         """A network of the averaged weights; its batch-norm statistics are the network's, and do not fit them yet."""
         network = copy.deepcopy(self.network)
         network.load_state_dict(self.weights, strict=False)  # all but the statistics

@@ -4,7 +4,7 @@ import time
 from collections.abc import Collection, Generator
 from pathlib import Path
 
-from oneira.checkpoints import read_checkpoint, write_checkpoint
+from oneira.checkpoints import read_newest, write_checkpoint
 from oneira.errors import CheckpointError, DataError, PlanError
 from oneira.features.training.dataset import LabelledPictures, Progress
 from oneira.features.training.log import TrainingLog
@@ -34,26 +34,19 @@ class TrainingFolder:
 
         Raises CheckpointError where there is none, or where it was made with other settings.
         """
-        notes: list[str] = []
-        for path in (self.checkpoint, self.previous):
-            if not path.exists():
-                continue
-            try:
-                state = read_checkpoint(path)
-            except CheckpointError as error:
-                notes.append(str(error))
-                continue
-            try:
-                told = trainer.restore(state)
-            except CheckpointError as error:
-                raise CheckpointError(f"cannot go on from {path}: {error}") from error
-            if not told:
-                notes.append(f"{path} does not say its settings; they are taken to be the same")
-            if path == self.previous:
-                notes.append(f"going on from the checkpoint before it, {path}, at step {trainer.step}")
-                self.checkpoint.unlink(missing_ok=True)  # damaged: it must not take the place of the good one
-            return tuple(notes)
-        raise CheckpointError("; ".join(notes) or f"there is no checkpoint in {self.path} to go on from")
+        if not (self.checkpoint.exists() or self.previous.exists()):
+            raise CheckpointError(f"there is no checkpoint in {self.path} to go on from")
+        state, path, problems = read_newest(self.checkpoint, self.previous)
+        try:
+            told = trainer.restore(state)
+        except CheckpointError as error:
+            raise CheckpointError(f"cannot go on from {path}: {error}") from error
+        notes = list(problems)
+        if not told:
+            notes.append(f"{path} does not say its settings; they are taken to be the same")
+        if path == self.previous:
+            notes.append(f"going on from the checkpoint before it, {path}, at step {trainer.step}")
+        return tuple(notes)
 
     def record(
         self, trainer: Trainer, *, save_every: float = SAVE_EVERY, snapshots: Collection[int] = ()

@@ -1,6 +1,5 @@
 """What decides the result of a training: declared once, stored in every checkpoint, written into the network's file."""
 
-import hashlib
 from typing import Self
 
 import torch
@@ -8,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from oneira.errors import PlanError
 from oneira.features.training.augmentation import Augmentation
+from oneira.features.training.randomness import Seeded
 
 
 class Phase(BaseModel):
@@ -72,9 +72,5 @@ class TrainingSettings(BaseModel):
         return self.peak_rate * (1 - progress) / (1 - self.warmup)
 
     def generator(self, purpose: str, index: int = 0) -> torch.Generator:
-        """The randomness of one thing that training does, such as the crops of step 17: the same whenever it is asked.
-
-        torch's generator on the CPU looks at 32 bits of its seed alone, so the three are hashed together.
-        """
-        digest = hashlib.sha256(f"{self.seed}/{purpose}/{index}".encode()).digest()
-        return torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))
+        """The randomness of one thing that training does, such as the crops of step 17."""
+        return Seeded(self.seed).generator(purpose, index)

@@ -1,6 +1,6 @@
 """The atlas of a network: every channel with its picture, what excites it and what it speaks for, as a static page."""
 
-from oneira.figures.atlas.building import AtlasBuild, Progress
+from oneira.figures.atlas.building import AtlasBuild
 from oneira.figures.atlas.planning import AtlasPlan
 
-__all__ = ["AtlasBuild", "AtlasPlan", "Progress"]
+__all__ = ["AtlasBuild", "AtlasPlan"]

@@ -3,50 +3,39 @@
 Every picture is a file as soon as it is made; who is stopped begins again with those that are missing.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
 
 import torch
 
-from oneira.errors import PlanError
 from oneira.features.encoder import Encoder
 from oneira.features.hardware import choose_device
-from oneira.features.registry import find_backbone
-from oneira.features.training.dataset import middle_square
+from oneira.features.registry import find_backbone, resolve
 from oneira.features.weights import Progress as Downloading
-from oneira.figures.atlas.entries import Atlas, ChannelEntry, LayerEntry, Neighbour, Push
+from oneira.figures.atlas.entries import Atlas, ChannelEntry, LayerEntry, Neighbour
 from oneira.figures.atlas.making import Making
 from oneira.figures.atlas.pictures import picture_path, save_patches, save_picture
 from oneira.figures.atlas.planning import AtlasPlan
+from oneira.figures.atlas.pushing import average_pushes, require_named
 from oneira.figures.atlas.writing import write_site
-from oneira.images import load, sample
+from oneira.figures.figure import Progress
+from oneira.figures.watched import skipped
 from oneira.inspection.layer_responses import LayerResponses
+from oneira.inspection.meanings import FILE, Meanings
 from oneira.inspection.patches import patch
 from oneira.inspection.picture_set import PictureSet
-from oneira.inspection.pushes import Pushes, pushes
-from oneira.inspection.responses import Responses, key_of, weights_identity
-from oneira.inspection.watching import SIDE, watch
+from oneira.inspection.pushes import Pushes
+from oneira.inspection.remembering import remembered
+from oneira.inspection.responses import Responses, weights_identity
+from oneira.inspection.watching import SIDE
 from oneira.synthesis.steps import Outcome
 from oneira.techniques.beginning import begin
 from oneira.techniques.visualization import Visualization, silent
 
-PHOTOGRAPHS = ("cat", "coffee", "rocket")  # the samples over which the gradient to the classes is averaged
-PUSHES_TOLD = 8  # classes of a channel
 RESPONSES = "responses.safetensors"
-SAVED_EVERY = 8  # batches of pictures
-
-
-@dataclass(frozen=True)
-class Progress:
-    """`done` of `total` pictures or channels, of what `stage` says; `note`: something that the user should know."""
-
-    stage: str
-    done: int
-    total: int
-    note: str | None = None
 
 
 class AtlasBuild:
@@ -80,18 +69,23 @@ class AtlasBuild:
 
     def __iter__(self) -> Iterator[Progress]:
         making = Making(self._folder, self._settings())
-        pushed = self._pushed()  # early: whether it can be said is known before hours are spent
+        if self._classes:  # whether what they hang on can be said is known before hours are spent
+            require_named(self._encoder, self._plan.model, self._layers, self._classes, self._side)
         responses: Responses | None = None
         if self._pictures is not None:
             for responses in self._watched(self._pictures):
-                yield Progress("watching pictures", responses.done, len(self._pictures), _skipped(responses))
+                yield Progress("watching pictures", responses.done, len(self._pictures), skipped(responses))
+        meanings = yield from self._meant(responses)
         for place, layer in enumerate(self._layers):
             yield from self._drawn(making, place, layer)
+        if responses is None:  # all that is known of a channel's swing is whether it has any
+            meanings = meanings.without({self._name(layer): making.silent(layer) for layer in self._layers})
+        meanings.write(self._folder / FILE)
         entries = []
         for place, layer in enumerate(self._layers):
             measured = None if responses is None else responses[layer]
             channels = []
-            for channel in self._channels(place, layer, making.silent(layer), measured, pushed.get(layer)):
+            for channel in self._channels(place, layer, making.silent(layer), measured, meanings):
                 channels.append(channel)
                 yield Progress(f"writing {self._layers[layer].layer}", len(channels), self._layers[layer].channels)
             entries.append(self._entry(layer, channels))
@@ -103,6 +97,11 @@ class AtlasBuild:
         backbone = find_backbone(self._plan.model)
         return backbone.classes() if backbone.logits and backbone.classes is not None else ()
 
+    @property
+    def _side(self) -> int:
+        """Of the squares of which it is asked what channels do to the classes."""
+        return max(self._plan.size, find_backbone(self._plan.model).smallest)
+
     def _settings(self) -> dict[str, object]:
         return {
             "model": self._plan.model,
@@ -113,22 +112,7 @@ class AtlasBuild:
         }
 
     def _watched(self, pictures: PictureSet) -> Iterator[Responses]:
-        path = self._folder / RESPONSES
-        unsaved: Responses | None = None
-        try:
-            for number, found in enumerate(watch(self._encoder, self._layers, pictures, begun=self._begun(pictures))):
-                unsaved = found
-                if found.complete or number % SAVED_EVERY == 0:
-                    found.write(path)
-                    unsaved = None
-                yield found
-        finally:  # whoever iterates may have had enough
-            if unsaved is not None:
-                unsaved.write(path)
-
-    def _begun(self, pictures: PictureSet) -> Responses | None:
-        begun = Responses.known(self._folder / RESPONSES, self._encoder, pictures)
-        return begun if begun is not None and begun.layers.keys() == self._layers.keys() else None
+        return remembered(self._folder / RESPONSES, self._encoder, [resolve(layer) for layer in self._layers], pictures)
 
     def _drawn(self, making: Making, place: int, layer: str) -> Iterator[Progress]:
         """A picture for every channel that has none yet, but for those that never answer."""
@@ -170,18 +154,14 @@ class AtlasBuild:
 
     def _entry(self, layer: str, channels: list[ChannelEntry]) -> LayerEntry:
         about = self._layers[layer]
-        name = about.aliases[0] if about.aliases else about.layer  # as the papers call it
-        return LayerEntry(name, about.stride, about.receptive_field, tuple(channels))
+        return LayerEntry(self._name(layer), about.stride, about.receptive_field, tuple(channels))
 
     def _channels(
-        self, place: int, layer: str, never: frozenset[int], measured: LayerResponses | None, pushed: Pushes | None
+        self, place: int, layer: str, never: frozenset[int], measured: LayerResponses | None, meanings: Meanings
     ) -> Iterator[ChannelEntry]:
         for number in range(self._layers[layer].channels):
             picture = None if number in never else picture_path(place, layer, number)
-            # A channel's push is told for a usual swing of it, so that those of loud layers do not drown the others'.
-            swing = float(picture is not None) if measured is None else float(measured.deviation[number])
-            told = () if pushed is None or swing == 0 else pushed.strongest_classes(number, PUSHES_TOLD)
-            entry = ChannelEntry(number, picture, pushes=tuple(Push(each, swing * value) for each, value in told))
+            entry = ChannelEntry(number, picture, pushes=meanings.pushes(self._name(layer), number))
             yield entry if measured is None else self._excited(place, layer, entry, measured)
 
     def _excited(self, place: int, layer: str, entry: ChannelEntry, measured: LayerResponses) -> ChannelEntry:
@@ -201,26 +181,35 @@ class AtlasBuild:
             neighbours=tuple(Neighbour(other, likeness) for other, likeness in measured.neighbours(number)),
         )
 
-    def _pushed(self) -> Mapping[str, Pushes]:
-        """What channels do to the classes' logits, by layer; nothing where the network has no classes."""
+    def _meant(self, responses: Responses | None) -> Generator[Progress, None, Meanings]:
+        """What channels are known for; where pictures were watched, kept at once: it takes minutes to find out."""
+        about = self._plan.model, weights_identity(self._encoder, self._plan.model), self._classes
         if not self._classes:
-            return {}
-        side = max(self._plan.size, find_backbone(self._plan.model).smallest)
-        squares = torch.stack([middle_square(load(sample(name)), side, 1.0) for name in PHOTOGRAPHS]) / 255
-        found = {key_of(address): each for address, each in pushes(self._encoder, self._layers, squares).items()}
-        for each in found.values():
-            if each.matrix.shape[1] != len(self._classes):
-                known = f"{each.matrix.shape[1]} logits, and names of {len(self._classes)} classes"
-                raise PlanError(f"{self._plan.model} has {known}: register it with a name for each")
-        return found
+            return Meanings(*about, {})
+        seen = "" if self._pictures is None else self._pictures.identity
+        names = {self._name(layer): layer for layer in self._layers}
+        if responses is not None and (known := Meanings.known(self._folder / FILE, *about, tuple(names), seen)):
+            return known
+        found: Mapping[str, Pushes] = {}
+        for done, total, average in average_pushes(self._encoder, self._layers, self._pictures, self._side):
+            found = average
+            yield Progress("asking what classes hang on", done, total)
+        usual = {
+            layer: torch.ones(about.channels) if responses is None else responses[layer].deviation
+            for layer, about in self._layers.items()
+        }
+        pushed = {name: found[layer] for name, layer in names.items()}
+        meanings = Meanings.of(*about, pushed, {name: usual[layer] for name, layer in names.items()}, seen=seen)
+        if responses is not None:
+            meanings.write(self._folder / FILE)
+        return meanings
+
+    def _name(self, layer: str) -> str:
+        """As the papers call it."""
+        about = self._layers[layer]
+        return about.aliases[0] if about.aliases else about.layer
 
     def _seen(self, responses: Responses | None) -> str:
         if responses is None or self._plan.data is None:
             return ""
         return f"{responses.done - len(responses.skipped):,} pictures of {self._plan.data.resolve().name}"
-
-
-def _skipped(responses: Responses) -> str | None:
-    if not (responses.complete and responses.skipped):
-        return None
-    return f"{len(responses.skipped)} of {responses.done} pictures cannot be read, the first: {responses.skipped[0]}"

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from oneira.inspection.meanings import Push
+
 
 @dataclass(frozen=True)
 class Strip:
@@ -20,17 +22,6 @@ class Neighbour:
 
     channel: int
     likeness: float
-
-
-@dataclass(frozen=True)
-class Push:
-    """A class, by its number, whose logit the channel raises by `amount`.
-
-    Amounts share one unit over the whole atlas: a search ranks channels of all layers by them.
-    """
-
-    number: int
-    amount: float
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from functools import reduce
 from operator import add
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from oneira.errors import PlanError
@@ -25,10 +25,11 @@ from oneira.objectives import (
 from oneira.objectives import Dream as DreamTerm
 from oneira.objectives import Style as StyleTerm
 from oneira.techniques.layers import DREAM_LAYERS, layers_for, style_layers
-from oneira.techniques.technique import ImagePath, Technique
+from oneira.techniques.likeness import Likeness
+from oneira.techniques.technique import ImagePath
 
 
-class Wishes(Technique):
+class Wishes(Likeness):
     """Options that say what grows, and the objective that they make."""
 
     layer: tuple[str, ...] = Field((), description="layer whose activity grows; may be repeated (default: by model)")
@@ -67,16 +68,25 @@ class Wishes(Technique):
     smoothness: float = Field(0.0, ge=0, description="weight of total variation: larger is smoother")
     restraint: float = Field(0.0, ge=0, description="weight of the squared distance from mid-grey: larger is paler")
 
+    @model_validator(mode="after")
+    def _by_likeness(self) -> Self:
+        self.require_alone("channels", "direction", "at", "layer_weight")
+        return self
+
     def objective(self, picture: Tensor | None, layers: Sequence[str] = (), channels: str | None = None) -> Term:
         """All wishes as a sum; `layers` and `channels` stand in for the options' own in a leg of a journey."""
-        addresses = [self.address(name) for name in layers or self.layer or layers_for(self.model, DREAM_LAYERS)]
+        names = layers or self.layer
+        if not names and (self.guide is not None or not self.like):  # what is liked may lie in any layer
+            names = layers_for(self.model, DREAM_LAYERS)
+        addresses = [self.address(name) for name in names]
         wishes = [
             *self._classes(picture),
             *self._guided(addresses),
             *self._directed(addresses),
             *self._units(addresses),
+            *self._liked(),
         ]
-        if not wishes or (self.class_ and (layers or self.layer)):
+        if not wishes or (self.class_ and not self.like and (layers or self.layer)):
             choice = self._choice(channels or self.channels, picture)
             wishes.append(DreamTerm(addresses, self.loss, self.layer_weight or None, choice, self.power))
         return reduce(add, [*wishes, *self._manner(), *self._restraints()])
@@ -115,6 +125,18 @@ class Wishes(Technique):
             raise PlanError("--at names one unit of a channel: say which by --channels, such as --channels 12")
         row, column = parse_place(self.at)
         return [Neuron(address, number, row, column) for address in addresses for number in choice.numbers]
+
+    def _liked(self) -> list[Term]:
+        if not self.like:
+            return []
+        by_layer: dict[str, list[int]] = {}
+        for unit in self.likes([self.address(name) for name in self.layer]):
+            by_layer.setdefault(unit.layer, []).append(unit.channel)
+        count = sum(map(len, by_layer.values()))
+        return [
+            len(numbers) / count * DreamTerm(layer, self.loss, None, ChannelChoice("these", numbers), self.power)
+            for layer, numbers in by_layer.items()
+        ]
 
     def _manner(self) -> list[Term]:
         if self.style is None:

@@ -1,11 +1,11 @@
 """How features are drawn: on what canvas, through which transforms, by what steps, and how many at once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from oneira.synthesis.augmentation import ROBUST, Augmentation, Jitter
 from oneira.synthesis.canvas import Canvas, Pixels
@@ -13,11 +13,14 @@ from oneira.synthesis.fourier import Fourier
 from oneira.synthesis.maco import Maco
 from oneira.synthesis.optimisers import OptimiserName, OptimiserSpec
 from oneira.synthesis.schedules import Scale
+from oneira.synthesis.tending import Blur, Decay, SmallContributions, SmallNorms, Tending
+from oneira.techniques.refusals import option_name
 from oneira.techniques.visualizing.subjects import Subjects
 
 TRANSFORMS: Mapping[str, tuple[Augmentation, ...]] = MappingProxyType(
     {"robust": ROBUST, "shift": (Jitter(8),), "none": ()}
 )
+TENDED = ("decay", "blur", "clip_norm", "clip_contribution")
 
 
 class Drawing(Subjects):
@@ -42,7 +45,27 @@ class Drawing(Subjects):
     )
     smoothness: float = Field(0.0, ge=0, description="weight of total variation: larger is smoother")
     restraint: float = Field(0.0, ge=0, description="weight of the squared distance from mid-grey: larger is paler")
+    decay: float = Field(
+        0.0, ge=0, lt=1, description="on pixels: share of the distance from mid-grey that each step takes away"
+    )
+    blur: float = Field(0.0, ge=0, le=100, description="on pixels: deviation of a Gaussian that blurs them")
+    blur_every: int = Field(4, ge=1, le=1000, description="with --blur: steps from one blur to the next")
+    clip_norm: float = Field(
+        0.0, ge=0, lt=100, description="on pixels: percentage, of those nearest to mid-grey, that each step turns grey"
+    )
+    clip_contribution: float = Field(
+        0.0, ge=0, lt=100, description="on pixels: percentage, of those that matter least, that each step turns grey"
+    )
     batch: int = Field(16, ge=1, le=1024, description="pictures that are made at once")
+
+    @model_validator(mode="after")
+    def _pixels_are_tended(self) -> Self:
+        told = [name for name in TENDED if getattr(self, name)]
+        if told and self.canvas != "pixels":
+            raise ValueError(
+                f"{option_name(told[0])} is for pixels, not for --canvas {self.canvas}: add --canvas pixels"
+            )
+        return self
 
     def blank(self, side: int, count: int) -> Canvas:
         """`count` squares of `side` pixels of noise."""
@@ -56,6 +79,16 @@ class Drawing(Subjects):
         """Up to `side` pixels."""
         last = len(self.steps) - 1
         return [Scale(max(1, side >> (last - i)), steps) for i, steps in enumerate(self.steps)]
+
+    def tending(self) -> tuple[Tending, ...]:
+        """What the picture goes through behind each step, in the order of Yosinski et al. 2015."""
+        every: tuple[tuple[float, Callable[[float], Tending]], ...] = (
+            (self.decay, Decay),
+            (self.blur, lambda width: Blur(width, self.blur_every)),
+            (self.clip_norm, SmallNorms),
+            (self.clip_contribution, SmallContributions),
+        )
+        return tuple(make(amount) for amount, make in every if amount)
 
     def climber(self) -> OptimiserSpec:
         """The optimiser."""

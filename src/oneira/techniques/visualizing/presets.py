@@ -14,6 +14,16 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "The first steps are before the layer's ReLU: behind it, channels that noise leaves silent stay grey.",
             ),
         ),
+        "class": Preset(
+            "Oneira 2026, for pictures of a --class, after lucid: smooth, and large shapes first",
+            {
+                "size": 256,
+                "rate": 0.03,
+                "steps": (160, 40, 20),
+                "smoothness": 100.0,
+                "class_against": 0.6,
+            },
+        ),
         "lucid": Preset(
             "Olah, Mordvintsev, Schubert 2017, and lucid's defaults: GoogLeNet, 128 px, 512 steps of Adam",
             {
@@ -46,6 +56,26 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "waking": 0,
             },
             ("The paper names neither rates nor steps.",),
+        ),
+        "yosinski": Preset(
+            "Yosinski et al. 2015, Table 1, third row: pixels in plain steps, a little decay, a blur every 4 steps",
+            {
+                "canvas": "pixels",
+                "spread": 0.04,
+                "transforms": "none",
+                "optimiser": "ascent",
+                "rate": 5.0,
+                "decay": 0.0001,
+                "blur": 1.0,
+                "blur_every": 4,
+                "steps": (200,),
+                "waking": 0,
+            },
+            (
+                "They take 1000 steps at a rate of 100, for values up to 255 and one unit; here it is a whole channel.",
+                "Values are held around mid-grey, not around the mean of the training pictures.",
+                "The table's first row clips norms below 50 %, the fourth contributions below 90 %; this one neither.",
+            ),
         ),
     }
 )
