@@ -11,11 +11,15 @@ from cyclopts import App, CycloptsError
 import oneira
 from oneira.cli import bench
 from oneira.cli.atlas import atlas
+from oneira.cli.export import export
+from oneira.cli.figures import figure_app
 from oneira.cli.models import models
 from oneira.cli.provenance import recipe, rerun
 from oneira.cli.save_style import save_style
 from oneira.cli.screen import Screen, complain, let_go
+from oneira.cli.stylize import stylize
 from oneira.cli.train import backbone
+from oneira.cli.train_style import style
 from oneira.cli.verbs import command_for, usage_of
 from oneira.errors import AddressError, OneiraError, PlanError
 from oneira.features.hardware import keep_freed_memory
@@ -35,8 +39,10 @@ app = App(
 )
 for verb, technique in TECHNIQUES.items():
     app.command(command_for(technique), name=verb, usage=usage_of(technique))
+app.command(stylize, usage="Usage: oneira stylize [OPTIONS] IMAGE...\n")
 app.command(save_style, usage="Usage: oneira save-style [OPTIONS] STYLE...\n")
 app.command(atlas, usage="Usage: oneira atlas [OPTIONS] [MODEL]\n")
+app.command(figure_app())
 app.command(rerun)
 app.command(recipe)
 app.command(models, usage="Usage: oneira models [MODEL]\n")
@@ -47,7 +53,9 @@ measuring.command(bench.style)
 app.command(measuring)
 training = App(name="train", help="Train networks, or measure them.")
 training.command(backbone)
+training.command(style, usage="Usage: oneira train style [OPTIONS] STYLE...\n")
 app.command(training)
+app.command(export, usage="Usage: oneira export [OPTIONS] NETWORK\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
