@@ -187,9 +187,9 @@ class TestWhatIsKept:
 
 
 class TestBeginning:
-    def begun(self, **others):
+    def begun(self, start=None, **others):
         styles = dict(zip(("red", "blue"), style_sources(), strict=True))
-        return begin_training(styles, changed(**others), Drawn(), Encoder(), precision=torch.float32)
+        return begin_training(styles, changed(**others), Drawn(), Encoder(), precision=torch.float32, start=start)
 
     def test_styles_keep_their_names(self):
         training = self.begun()
@@ -207,6 +207,15 @@ class TestBeginning:
             begin_training(
                 {"identity": style_sources()[0]}, changed(identity=True), Drawn(), Encoder(), precision=torch.float32
             )
+
+    def test_it_begins_with_the_weights_of_another(self):
+        known = self.begun(seed=5).trained()
+        begun = self.begun(start=known).trainer.network
+        assert all(torch.equal(value, begun.state_dict()[name]) for name, value in known.network.state_dict().items())
+        with pytest.raises(PlanError, match="has the styles red, blue, not red, blue, identity"):
+            self.begun(start=known, identity=True)
+        with pytest.raises(PlanError, match=r"channels \[32, 64, 96\].*ask for .*channels \[4, 6, 10\]"):
+            self.begun(start=known, channels=(4, 6, 10))
 
     def test_more_styles_for_a_trained_network(self):
         known = TrainedNetwork(small_network(2, identity=1), ("red", "blue"))

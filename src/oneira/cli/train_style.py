@@ -66,6 +66,9 @@ class StyleTrainOptions(BaseModel):
     like: str | None = Field(
         None, description="with --add-style: which of its styles the new ones begin as (default: the mean of all)"
     )
+    start: str | None = Field(
+        None, description="a network of the same styles to begin with instead of a fresh one, such as pocket-styles"
+    )
     resume: bool = Field(False, description="go on from the checkpoint in --output, to the same bytes")
     save_every: float = Field(SAVE_EVERY, gt=0, description="seconds between checkpoints")
     weights: Path | None = Field(None, description="a file of weights for --model, instead of looking for them")
@@ -138,6 +141,8 @@ def _network_to_grow(options: StyleTrainOptions, styles: Sequence[str], given: d
             name = "--add-style" if options.add_style else "--like"
             raise PlanError(f"{name} is for a trained network: name it with --to")
         return None
+    if options.start is not None:
+        raise PlanError("--start is for a network that is trained whole, --to for one that learns another style")
     if styles or not options.add_style:
         raise PlanError("what the network named by --to learns besides its own styles is told by --add-style")
     for name in OF_NEW_NETWORKS:
@@ -182,7 +187,10 @@ def _trained(
         )
         with display.progress():
             if grown is None:
-                training = begin_training(sources, settings, pictures, encoder, precision=precision, ranks=ranks)
+                start = None if options.start is None else TrainedNetwork.load(network_file(options.start))
+                training = begin_training(
+                    sources, settings, pictures, encoder, precision=precision, start=start, ranks=ranks
+                )
             else:
                 assert pictures is not None
                 training = begin_adding(

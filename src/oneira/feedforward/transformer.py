@@ -96,14 +96,17 @@ class TransformerNetwork(Stylizer):
         values = self.draw.convolution(values)
         last = self.draw.normalisation
         if isinstance(last, ConditionalInstanceNorm):
-            values = last(values, whole, self._own(image))
+            values = last(values, whole, self._own(image, whole))
         elif last is not None:
             values = last(values)
         return torch.sigmoid(values)
 
-    def _own(self, image: Tensor) -> Own | None:
-        """What of a picture the identity gives back."""
-        if self.identity is None:
+    def _own(self, image: Tensor, style: Tensor | None) -> Own | None:
+        """What of a picture the identity gives back; None where there is none, or it has no share."""
+        if self.identity is None or style is None:
+            return None
+        # An accelerator would have to be waited for.
+        if style.device.type == "cpu" and not style[:, self.identity].any():
             return None
         # Where it would be black or white, a sigmoid would have to come from infinity.
         values = torch.logit(image.float(), eps=DARKEST).flatten(2)

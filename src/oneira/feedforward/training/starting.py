@@ -1,6 +1,6 @@
 """Where a training of an image-to-image network begins: styles with names, a network, and what will compare."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -46,19 +46,41 @@ def begin_training(
     encoder: Encoder,
     *,
     precision: torch.dtype,
+    start: TrainedNetwork | None = None,
     ranks: Ranks | None = None,
 ) -> StylizerTraining:
     """A fresh network for `styles` by name; an identity style, if the settings ask for one, comes last.
 
-    `pictures` are None for a texture. Raises PlanError where these do not go together.
+    `pictures` are None for a texture. With `start`, its weights are where the network begins. Raises PlanError where
+    these do not go together.
     """
     if settings.identity and IDENTITY in styles:
         raise PlanError(f"a style is called {IDENTITY!r}, as the one that leaves pictures as they are; rename it")
     names = (*styles, IDENTITY) if settings.identity else tuple(styles)
     network = fresh_network(settings, len(styles))
+    if start is not None:
+        _begin_as(network, start, names)
     sources = list(styles.values())
     trainer = StylizerTrainer(network, settings, pictures, sources, encoder, precision=precision, ranks=ranks)
     return StylizerTraining(trainer, names)
+
+
+def _begin_as(network: Trained, start: TrainedNetwork, names: Sequence[str]) -> None:
+    """Take over the weights of `start`; PlanError unless it is of the same kind, size and styles."""
+    if start.names != tuple(names):
+        raise PlanError(
+            f"the network to start from has the styles {', '.join(start.names)}, not {', '.join(names)}: name the same "
+            "in the same order"
+        )
+    if type(start.network) is not type(network) or start.network.configuration != network.configuration:
+        raise PlanError(
+            f"the network to start from is of {_told(start.network)}, and the settings ask for {_told(network)}"
+        )
+    network.load_state_dict(start.network.state_dict())
+
+
+def _told(network: Trained) -> str:
+    return ", ".join(f"{name} {value}" for name, value in network.configuration.items())
 
 
 def begin_adding(
