@@ -303,7 +303,11 @@ REFUSED = {
         2,
         "conditional networks only",
     ),
-    "begun with other styles": (f"night.jpg --start {NETWORK} --data photos -o out", 2, "has the styles wave, not night"),
+    "begun with other styles": (
+        f"night.jpg --start {NETWORK} --data photos -o out",
+        2,
+        "has the styles wave, not night",
+    ),
     "begun with another kind": (f"wave.jpg --start {NETWORK} --data photos -o out", 2, "normalisation conditional"),
     "begun with no file": ("wave.jpg --start none.safetensors --data photos -o out", 1, "none.safetensors"),
     "begun and added": (f"--add-style night.jpg --to {NETWORK} --start {NETWORK} -o out", 2, "trained whole"),
