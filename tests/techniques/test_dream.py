@@ -9,6 +9,7 @@ from oneira.errors import AddressError, ImageError, OneiraError, PlanError
 from oneira.features.encoder import Encoder
 from oneira.features.registry import find_backbone, resolve
 from oneira.images import fit, resize, rgb_to_yiq, save
+from oneira.inspection.labels import pocket_labels
 from oneira.inspection.meanings import Meanings, Push
 from oneira.objectives import ClassLogit, Direction, Guided, Neuron, SeenClass
 from oneira.objectives.term import as_sum
@@ -101,6 +102,7 @@ def chosen(plan):
 
 
 EYES = {"layer": (), "like": "eyes"}
+SHIPPED_EYES = tuple(unit.channel for unit in pocket_labels().called("eyes"))
 WAY = f"{TINY}:relu1,{TINY}:relu2"
 
 # option: (options with it, what is then true of the plan, and is not without it)
@@ -108,9 +110,9 @@ EFFECTS = {
     "image": ({"image": "cat"}, lambda plan: torch.equal(plan.canvas.start, picture(2))),
     "size": ({"size": 32}, lambda plan: plan.schedule.scales[-1].size == 32),
     "model": ({"layer": "relu1", "model": TINY}, lambda plan: plan.objective.layers == [f"{TINY}:relu1"]),
-    "like": (EYES, lambda plan: chosen(plan) == {"pocket:relu4_3": (185,)}),
+    "like": (EYES, lambda plan: chosen(plan) == {"pocket:relu4_3": SHIPPED_EYES}),
     "like_count": ({**EYES, "like_count": 1, "labels": "mine"}, lambda plan: chosen(plan) == {"pocket:relu4_3": (2,)}),
-    "labels": ({**EYES, "labels": "mine"}, lambda plan: chosen(plan) == {"pocket:relu4_3": (2, 3, 185)}),
+    "labels": ({**EYES, "labels": "mine"}, lambda plan: chosen(plan) == {"pocket:relu4_3": (2, 3, *SHIPPED_EYES)}),
     "atlas": (
         {"layer": (), "like": "banana", "atlas": "known"},
         lambda plan: chosen(plan) == {"pocket:relu1_1": (0,)},
