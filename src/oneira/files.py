@@ -3,11 +3,13 @@
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from safetensors import SafetensorError
+from safetensors.torch import save
+from torch import Tensor
 
 # What reading tensors, and what is told of them, may raise where the bytes may be anything.
 DAMAGE = (
@@ -41,8 +43,14 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         raise
 
 
+def packed(tensors: dict[str, Tensor], kind: str, about: Mapping[str, object]) -> bytes:
+    """A safetensors file of `tensors`, and of what is told `about` them as the JSON entry `kind` of its metadata."""
+    # One entry: of several, safetensors writes any first, and the same tensors would be other bytes every time.
+    return save(tensors, {kind: json.dumps(about, allow_nan=False)})
+
+
 def told_in(data: bytes, kind: str) -> Any:
-    """What the JSON entry `kind` of a safetensors file's metadata says. Raises one of DAMAGE where there is none."""
+    """What was told when the file was `packed` as that `kind`. Raises one of DAMAGE where there is none."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     return json.loads(header["__metadata__"][kind])
 

@@ -1,11 +1,10 @@
 """Deconvolution from the command line: figures, made again and resumed to the same bytes, stopped early."""
 
 import json
-import os
-import signal
 
 import pytest
 import torch
+from interrupting import interrupt
 from networks import tiny_network
 from noise_pictures import noise
 from torch import nn
@@ -88,10 +87,6 @@ def test_other_weights_make_another_figure_and_a_rerun_tells(oneira, picture, sc
 
 
 class TestStopping:
-    def interrupt(self, features):
-        os.kill(os.getpid(), signal.SIGINT)
-        return features
-
     @pytest.fixture
     def eventful(self, picture, happening):
         """Of four channels, in a network that runs twice before the first comes back, then once for each."""
@@ -103,7 +98,7 @@ class TestStopping:
         return command
 
     def test_before_the_first_channel_there_is_nothing_to_write(self, oneira, eventful, folder):
-        ended = oneira(*eventful(self.interrupt, 1), "-o", "out.png")
+        ended = oneira(*eventful(interrupt, 1), "-o", "out.png")
         assert ended.status == 130
         assert ended.lines == ["note: stopped at once; out.png was not written"]
         assert not (folder / "out.png").exists()
@@ -111,7 +106,7 @@ class TestStopping:
     @pytest.mark.parametrize(("at", "done"), [(4, 2), (5, 3)])
     def test_resumed_it_ends_in_the_same_bytes(self, at, done, oneira, eventful, folder):
         assert oneira(*eventful(None), "-o", "whole.png").status == 0
-        words = eventful(self.interrupt, at)
+        words = eventful(interrupt, at)
         ended = oneira(*words, "--save-every", 1000, "-o", "broken.png")
         assert ended.status == 130
         assert ended.lines == ["interrupted: wrote broken.png as it was; the same command with --resume goes on"]
@@ -122,7 +117,7 @@ class TestStopping:
         assert (folder / "broken.png").read_bytes() == (folder / "whole.png").read_bytes()
 
     def test_a_checkpoint_of_other_settings_is_refused(self, oneira, eventful):
-        assert oneira(*eventful(self.interrupt, 4), "--save-every", 1000, "-o", "out.png").status == 130
+        assert oneira(*eventful(interrupt, 4), "--save-every", 1000, "-o", "out.png").status == 130
         ended = oneira(*eventful(None), "--rule", "guided", "-o", "out.png", "--resume")
         assert ended.status == 1
         assert ended.lines == ["oneira: the checkpoint belongs to other settings or pictures; start without it"]

@@ -1,11 +1,10 @@
 """Inversions from the command line: figures, tables, stages, made again and resumed to the same bytes."""
 
 import csv
-import os
-import signal
 
 import pytest
 import torch
+from interrupting import assert_ends_in_the_same_bytes, interrupt
 from networks import tiny_network
 from noise_pictures import noise
 
@@ -174,10 +173,6 @@ class TestTable:
 
 
 class TestStopping:
-    def interrupt(self, features):
-        os.kill(os.getpid(), signal.SIGINT)
-        return features
-
     # In the first of three legs, of three steps: the first call is for the target, the last for the losses in the
     # end; a signal in the first step stops at once.
     @pytest.mark.parametrize("at", [3, 4, 5])
@@ -189,23 +184,12 @@ class TestStopping:
         layers = ["--layer", "eventful:happening", "--layer", "eventful:relu1", "--layer", "eventful:relu2"]
         # With a rate that is told, no layer is measured before.
         words = ["invert", picture, "--size", 24, "--steps", 3, "--rate", 0.02, *layers, "--sheet", *chosen, "--csv"]
-        happening(None)
-        assert oneira(*words, "whole.csv", "-o", "whole.png").status == 0
-        happening(self.interrupt, at)
-        words += ["broken.csv", "-o", "broken.png"]
-        assert oneira(*words).status == 130
-        assert "holds no recipe" in oneira("recipe", "broken.png").err  # what there is so far
-        assert not (folder / "broken.csv").exists()
-        happening(None)
-        ended = oneira(*words, "--resume")
-        assert ended.status == 0, ended.err
-        assert (folder / "broken.png").read_bytes() == (folder / "whole.png").read_bytes()
-        assert (folder / "broken.csv").read_bytes() == (folder / "whole.csv").read_bytes()
+        assert_ends_in_the_same_bytes(oneira, happening, folder, words, at)
 
     def test_a_checkpoint_of_other_layers_is_refused(self, oneira, picture, happening):
         told = ["--smoothness", 0.1, "--rate", 0.02]
         words = ["invert", picture, "--size", 24, "--steps", 3, *told, "-o", "out.png"]
-        happening(self.interrupt, 3)
+        happening(interrupt, 3)
         assert oneira(*words, "--layer", "eventful:happening").status == 130
         ended = oneira(*words, "--layer", "eventful:relu2", "--resume")
         assert ended.status == 1

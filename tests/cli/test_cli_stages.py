@@ -2,12 +2,12 @@
 
 import json
 import os
-import signal
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from interrupting import interrupt
 from noise_pictures import noise
 
 from oneira import register_backbone
@@ -96,16 +96,12 @@ def test_a_rerun_has_stages_too(oneira, tour, folder):
 
 
 class TestStopping:
-    def interrupt(self, features):
-        os.kill(os.getpid(), signal.SIGINT)
-        return features
-
     @pytest.mark.parametrize("at", range(1, 7))
     def test_resumed_anywhere_the_stages_are_those_of_a_whole_run(self, at, oneira, tour, happening, folder):
         words = [*tour, "--layer", "eventful:happening"]
         happening(None)
         assert oneira(*words, "--stages", "whole", "-o", "whole.png").status == 0
-        happening(self.interrupt, at)
+        happening(interrupt, at)
         words += ["--stages", "legs", "-o", "broken.png"]
         assert oneira(*words).status == 130
         happening(None)

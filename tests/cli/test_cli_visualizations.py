@@ -1,11 +1,10 @@
 """Feature visualization from the command line: sheets, tables, stages, made again and resumed to the same bytes."""
 
 import csv
-import os
-import signal
 
 import pytest
 import torch
+from interrupting import assert_ends_in_the_same_bytes, interrupt
 from networks import tiny_network
 from torch.testing import assert_close
 
@@ -147,10 +146,6 @@ class TestTable:
 
 
 class TestStopping:
-    def interrupt(self, features):
-        os.kill(os.getpid(), signal.SIGINT)
-        return features
-
     @pytest.fixture
     def words(self, happening):
         happening(None)
@@ -160,28 +155,18 @@ class TestStopping:
     # Of three legs of three steps, and a call for what each comes to in the end.
     @pytest.mark.parametrize("at", [2, 4, 5, 7])
     def test_resumed_in_a_leg_or_between_two_it_ends_in_the_same_bytes(self, at, words, oneira, happening, folder):
-        assert oneira(*words, "whole.csv", "-o", "whole.png").status == 0
-        happening(self.interrupt, at)
-        words += ["broken.csv", "-o", "broken.png"]
-        assert oneira(*words).status == 130
-        assert "holds no recipe" in oneira("recipe", "broken.png").err  # what there is so far
-        assert not (folder / "broken.csv").exists()
-        happening(None)
-        ended = oneira(*words, "--resume")
-        assert ended.status == 0, ended.err
-        assert (folder / "broken.png").read_bytes() == (folder / "whole.png").read_bytes()
-        assert (folder / "broken.csv").read_bytes() == (folder / "whole.csv").read_bytes()
+        assert_ends_in_the_same_bytes(oneira, happening, folder, words, at)
 
     @pytest.mark.parametrize(("channels", "sheet"), [("2", False), ("0-4", True)])
     def test_before_the_first_leg_is_done_there_are_the_pictures_so_far(self, channels, sheet, oneira, happening):
-        happening(self.interrupt, 2)
+        happening(interrupt, 2)
         words = ["visualize", "--size", 24, "--steps", 4, "--model", "eventful", "--layer", "happening"]
         assert oneira(*words, "--channels", channels, "-o", "out.png").status == 130
         sides = load("out.png").shape[2:]
         assert min(sides) > 2 * 24 if sheet else tuple(sides) == (24, 24)
 
     def test_a_checkpoint_of_other_channels_is_refused(self, words, oneira, happening):
-        happening(self.interrupt, 2)
+        happening(interrupt, 2)
         assert oneira(*words, "l.csv", "-o", "out.png").status == 130
         words[words.index("0-4")] = "0-3"
         ended = oneira(*words, "l.csv", "-o", "out.png", "--resume")

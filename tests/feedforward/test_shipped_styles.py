@@ -7,7 +7,7 @@ from oneira import Encoder
 from oneira.feedforward.saving import TrainedNetwork
 from oneira.feedforward.shipped import POCKET_STYLES, network_file
 from oneira.feedforward.training.compared import Compared
-from oneira.images import fit, load, resize, sample
+from oneira.images import PHOTOGRAPHS, fit, load, resize, sample
 from oneira.objectives import Artwork
 from oneira.objectives.term import BoundObjective
 
@@ -23,7 +23,7 @@ def trained():
 
 @pytest.fixture(scope="module")
 def photographs():
-    pictures = [load(sample(name)) for name in ("cat", "coffee", "rocket")]
+    pictures = [load(sample(name)) for name in PHOTOGRAPHS]
     return [resize(each, fit(each.shape[2], each.shape[3], SIDE)) for each in pictures]
 
 

@@ -5,6 +5,7 @@ from collections import OrderedDict
 
 import pytest
 import torch
+from drawn_figures import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import tiny_network
@@ -36,17 +37,6 @@ def data(tmp_path):
     for number in range(4):
         save(folder / f"{number}.png", torch.rand(1, 3, 32, 32, generator=generator))
     return folder
-
-
-def drawn(figure, **equipment):
-    """Its last words, and the progress before."""
-    course = figure.draw(Equipment(**equipment))
-    steps = []
-    while True:
-        try:
-            steps.append(next(course))
-        except StopIteration as end:
-            return end.value, steps
 
 
 def cosine(side, down, across):

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from drawn_figures import drawn
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
@@ -11,18 +12,9 @@ from torch.testing import assert_close
 from oneira.errors import DataError, PlanError
 from oneira.feedforward.training.log import StylizerLog
 from oneira.feedforward.training.step import StylizerStep
-from oneira.figures import Curves, Equipment
+from oneira.figures import Curves
 from oneira.figures.chart import BORDER, COLOURS, Axis, Line, chart, trace
 from oneira.figures.curves import Curve, labels_of
-
-
-def drawn(figure, **equipment):
-    course = figure.draw(Equipment(**equipment))
-    while True:
-        try:
-            next(course)
-        except StopIteration as end:
-            return end.value
 
 
 @pytest.fixture
@@ -185,7 +177,7 @@ class TestLines:
 class TestFigure:
     def test_a_line_for_every_training(self, log):
         paths = (log("batch", [4.0, 2.0, 1.0]), log("instance", [4.0, 1.0, 0.5, 0.25]))
-        figure = drawn(Curves(log=paths, size=480))
+        figure, _ = drawn(Curves(log=paths, size=480))
         assert figure.image.shape[3] == 480
         for colour in COLOURS[:2]:
             assert (columns_of(figure.image, colour) >= 0).sum() > 200
@@ -195,7 +187,7 @@ class TestFigure:
 
     def test_smoothed_the_rows_stay_pale(self, log):
         path = log("a", [4.0, 1.0, 4.0, 1.0, 4.0])
-        plain, smooth = (drawn(Curves(log=(path,), smooth=rows)) for rows in (1, 3))
+        plain, smooth = (drawn(Curves(log=(path,), smooth=rows))[0] for rows in (1, 3))
         assert smooth.numbers["a"]["highest"] < 4
         assert smooth.numbers["a"]["first"] == 4
         assert not torch.equal(plain.image, smooth.image)
@@ -204,7 +196,7 @@ class TestFigure:
         path = log("a", [4.0, -1.0, 2.0])
         with pytest.raises(PlanError, match="give --linear"):
             drawn(Curves(log=(path,)))
-        assert math.isfinite(float(drawn(Curves(log=(path,), linear=True)).image.sum()))
+        assert math.isfinite(float(drawn(Curves(log=(path,), linear=True))[0].image.sum()))
 
     def test_weights_are_of_no_use(self, log, tmp_path):
         with pytest.raises(PlanError, match="takes none"):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from drawn_figures import drawn
 from safetensors.torch import save_file
 from torch.testing import assert_close
 from training_toys import toy_trainer
@@ -63,16 +64,6 @@ def evolution(data):
         return Evolution(**{"checkpoints": checkpoints, "data": data, "size": SIDE, "layer": LAYERS, **options})
 
     return make
-
-
-def drawn(figure, **equipment):
-    course = figure.draw(Equipment(**equipment))
-    steps = []
-    while True:
-        try:
-            steps.append(next(course))
-        except StopIteration as end:
-            return end.value, steps
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from drawn_figures import drawn
 from networks import TINY
 from torch.testing import assert_close
 
@@ -21,17 +22,6 @@ SIDE = 16
 SETTINGS = StylizerSettings(
     model=TINY, content_layer=("relu2",), style_layer=("relu1", "relu3"), style_weights=(2.0, 0.5), pooling="avg"
 )
-
-
-def drawn(figure, **equipment):
-    """Its last words, and the progress before."""
-    course = figure.draw(Equipment(**equipment))
-    steps = []
-    while True:
-        try:
-            steps.append(next(course))
-        except StopIteration as end:
-            return end.value, steps
 
 
 def network(names=("wave", "night", "identity"), about=None, identity=2):

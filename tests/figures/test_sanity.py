@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import torch
+from drawn_figures import drawn
 from networks import tiny_network
 from torch import nn
 from torch.testing import assert_close
@@ -56,16 +57,6 @@ def cells(monkeypatch):
     one = module.sheet
     monkeypatch.setattr(module, "sheet", lambda rows, **labels: seen.update(labels, rows=rows) or one(rows, **labels))
     return seen
-
-
-def drawn(figure, **equipment):
-    course = figure.draw(Equipment(**equipment))
-    steps = []
-    while True:
-        try:
-            steps.append(next(course))
-        except StopIteration as end:
-            return end.value, steps
 
 
 def seeded(seed=0):

@@ -10,10 +10,8 @@ from oneira.errors import SynthesisError
 from oneira.feedforward import TextureNetwork
 from oneira.feedforward.training import Preview, StylizerFolder, StylizerStep, StylizerTraining
 from oneira.feedforward.training.ranks import Ranks
-from oneira.images import load, sample
+from oneira.images import PHOTOGRAPHS, load, sample
 from oneira.synthesis.memory import ran_out
-
-PREVIEWED = ("cat", "coffee", "rocket")
 
 
 def follow(
@@ -51,7 +49,7 @@ def _advanced_to_the_end(
 ) -> bool:
     """Train, until the end or a signal; True at the end."""
     trainer = training.trainer
-    steps = folder.record(training, Preview([load(sample(name)) for name in PREVIEWED]), save_every=save_every)
+    steps = folder.record(training, Preview([load(sample(name)) for name in PHOTOGRAPHS]), save_every=save_every)
     for step in steps:
         interrupts.patient = True  # from here on there is something to save
         display.advance("training", step.step, step.total, f"{step.side}x{step.side}", _losses(step))

@@ -18,6 +18,7 @@ from oneira.cli.verbs import PICTURE
 from oneira.errors import PlanError
 from oneira.features.encoder import Encoder
 from oneira.features.hardware import Precision, choose_device, choose_precision
+from oneira.features.training.checkpointed import SAVE_EVERY
 from oneira.feedforward import TrainedNetwork
 from oneira.feedforward.shipped import network_file
 from oneira.feedforward.training import (
@@ -32,7 +33,6 @@ from oneira.feedforward.training import (
     settings_with,
 )
 from oneira.feedforward.training.compared import Compared
-from oneira.feedforward.training.folder import SAVE_EVERY
 from oneira.feedforward.training.ranks import Ranks, joined, own_device
 from oneira.objectives import StyleSource
 from oneira.techniques import SAMPLE, Style

@@ -18,6 +18,11 @@ class Address:
     layer: str
     written: str = field(default="", compare=False)
 
+    @property
+    def key(self) -> str:
+        """The layer's own name with its backbone's, whatever alias it was asked for by."""
+        return f"{self.backbone}:{self.layer}"
+
     def __str__(self) -> str:
         return f"{self.backbone}:{self.written or self.layer}"
 

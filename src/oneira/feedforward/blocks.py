@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from oneira.feedforward.convolution import ReflectedConvolution
-from oneira.feedforward.normalisation import BatchNorm, ConditionalInstanceNorm, InstanceNorm
+from oneira.feedforward.normalisation import BatchNorm, ConditionalInstanceNorm, InstanceNorm, Own
 
 Normalisation = InstanceNorm | BatchNorm | ConditionalInstanceNorm
 Normaliser = Callable[[int], Normalisation]  # makes one for so many channels
@@ -24,11 +24,11 @@ class Normed(nn.Module):
         self.normalisation = normaliser(convolution.out_channels) if normaliser is not None else None
         self.rectified = rectified
 
-    def forward(self, values: Tensor, style: Tensor | None) -> Tensor:
+    def forward(self, values: Tensor, style: Tensor | None, own: Own | None = None) -> Tensor:
         """Values (b, inputs, h, w) to (b, outputs, ...), on the grid that the convolution leaves."""
         values = self.convolution(values)
         if self.normalisation is not None:
-            values = self.normalisation(values, style)
+            values = self.normalisation(values, style, own)
         return F.relu_(values) if self.rectified else values
 
 

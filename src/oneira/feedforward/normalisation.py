@@ -13,6 +13,15 @@ EPSILON = 1e-5  # of all the published networks
 FEW_CHANNELS = 8  # fewer are normalised faster plane by plane, whatever order they come in
 
 
+@dataclass(frozen=True, eq=False)
+class Own:
+    """The scale and shift (b, channels) of a style, by its number, that are not learned but each picture's own."""
+
+    style: int
+    scale: Tensor
+    shift: Tensor
+
+
 class InstanceNorm(nn.Module):
     """Normalise every channel of every picture by its own mean and deviation, then scale and shift (Ulyanov 2016)."""
 
@@ -21,9 +30,10 @@ class InstanceNorm(nn.Module):
         self.scale = nn.Parameter(torch.ones(channels))
         self.shift = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, values: Tensor, style: Tensor | None = None) -> Tensor:
-        """Values (b, channels, h, w) to the same shape; there is but one style, so `style` must be None."""
+    def forward(self, values: Tensor, style: Tensor | None = None, own: Own | None = None) -> Tensor:
+        """Values (b, channels, h, w) to the same shape; there is but one style: both others must be None."""
         assert style is None
+        assert own is None
         return normalised(values, self.scale.expand(len(values), -1), self.shift.expand(len(values), -1))
 
 
@@ -33,19 +43,11 @@ class BatchNorm(nn.BatchNorm2d):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=EPSILON)
 
-    def forward(self, values: Tensor, style: Tensor | None = None) -> Tensor:
-        """Values (b, channels, h, w) to the same shape; there is but one style, so `style` must be None."""
+    def forward(self, values: Tensor, style: Tensor | None = None, own: Own | None = None) -> Tensor:
+        """Values (b, channels, h, w) to the same shape; there is but one style: both others must be None."""
         assert style is None
+        assert own is None
         return super().forward(values)
-
-
-@dataclass(frozen=True, eq=False)
-class Own:
-    """The scale and shift (b, channels) of a style, by its number, that are not learned but each picture's own."""
-
-    style: int
-    scale: Tensor
-    shift: Tensor
 
 
 class ConditionalInstanceNorm(nn.Module):

@@ -1,7 +1,6 @@
 """Trained networks in a file: weights, what kind of network they are of, and what its styles are called."""
 
 import copy
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 import torch
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor
 
 from oneira.errors import PlanError, WeightsError, nearest
@@ -18,7 +17,7 @@ from oneira.feedforward.normalisation import ConditionalInstanceNorm
 from oneira.feedforward.pyramid import TextureNetwork
 from oneira.feedforward.stylizer import Stylizer
 from oneira.feedforward.transformer import TransformerNetwork
-from oneira.files import DAMAGE, told_in, write_whole
+from oneira.files import DAMAGE, packed, told_in, write_whole
 
 KIND, VERSION = "oneira-stylizer", 1
 KINDS: Mapping[str, type[TransformerNetwork | TextureNetwork]] = MappingProxyType(
@@ -99,8 +98,7 @@ class TrainedNetwork:
             "styles": list(self.names),
             "about": dict(self.about),
         }
-        # One entry: of several, safetensors writes any first, and the same network would be other bytes every time.
-        data = save(tensors, {KIND: json.dumps(about, allow_nan=False)})
+        data = packed(tensors, KIND, about)
         try:
             write_whole(path, lambda file: file.write(data))
         except OSError as error:

@@ -93,13 +93,7 @@ class TransformerNetwork(Stylizer):
             values = block(values, quarter)
         for block, manner in zip(self.expand, (half, whole), strict=True):
             values = block(values, manner)
-        values = self.draw.convolution(values)
-        last = self.draw.normalisation
-        if isinstance(last, ConditionalInstanceNorm):
-            values = last(values, whole, self._own(image, whole))
-        elif last is not None:
-            values = last(values)
-        return torch.sigmoid(values)
+        return torch.sigmoid(self.draw(values, whole, self._own(image, whole)))
 
     def _own(self, image: Tensor, style: Tensor | None) -> Own | None:
         """What of a picture the identity gives back; None where there is none, or it has no share."""

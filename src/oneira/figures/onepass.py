@@ -16,7 +16,7 @@ from oneira.feedforward.shipped import SHIPPED, network_file
 from oneira.feedforward.training.compared import Compared
 from oneira.figures.chart import COLOURS, Line, chart
 from oneira.figures.figure import Course, Drawn, Equipment, Figure, Progress
-from oneira.images import SAMPLES, Picture
+from oneira.images import PHOTOGRAPHS, SAMPLES, Picture
 from oneira.images.opening import sha256_of
 from oneira.objectives import StyleSource, Term
 from oneira.objectives.term import BoundObjective
@@ -27,7 +27,6 @@ from oneira.synthesis.plan import Plan
 from oneira.synthesis.schedules import single
 from oneira.techniques import SAMPLE, ImagePath, Style, located
 
-PHOTOGRAPHS = ("cat", "coffee", "rocket")
 CHART = (500, 800)  # pixels down and across
 OTHER = "network"  # how recipes call one that does not ship
 

@@ -23,12 +23,13 @@ from oneira.images.picture import MAX_PIXELS, Picture, load
 from oneira.images.ppm import ppm_frame, read_frame
 from oneira.images.recipe import InputFile, Recipe, check_inputs, current_versions
 from oneira.images.resizing import fit, fit_area, resize
-from oneira.images.samples import SAMPLES, sample
+from oneira.images.samples import PHOTOGRAPHS, SAMPLES, sample
 from oneira.images.saving import check_output, encode, save
 from oneira.images.sheets import Cell, in_rows, sheet, side_by_side, stacked
 
 __all__ = [
     "MAX_PIXELS",
+    "PHOTOGRAPHS",
     "SAMPLES",
     "Cell",
     "ImageWarning",

@@ -8,7 +8,7 @@ from pathlib import Path
 from oneira.features import Address, Encoder
 from oneira.features.weights.places import cache_folder
 from oneira.inspection.picture_set import PictureSet
-from oneira.inspection.responses import Responses, key_of, weights_identity
+from oneira.inspection.responses import Responses, weights_identity
 from oneira.inspection.watching import SIDE, TOP, watch
 
 SAVED_EVERY = 8  # batches of pictures
@@ -23,7 +23,7 @@ def remembered(
     refuses.
     """
     begun = Responses.known(path, encoder, pictures)
-    if begun is not None and begun.layers.keys() != {key_of(layer) for layer in layers}:
+    if begun is not None and begun.layers.keys() != {layer.key for layer in layers}:
         begun = None
     path.parent.mkdir(parents=True, exist_ok=True)
     unsaved: Responses | None = None
@@ -42,6 +42,6 @@ def remembered(
 def memory_of(encoder: Encoder, layers: Sequence[Address], pictures: PictureSet, *, side: int, top: int) -> Path:
     """The file in the cache for what these layers, run like this, answer to these pictures. Loads their backbones."""
     weights = sorted({(layer.backbone, weights_identity(encoder, layer.backbone)) for layer in layers})
-    keys = [key_of(layer) for layer in layers]
+    keys = [layer.key for layer in layers]
     told = json.dumps([keys, weights, pictures.identity, side, top, str(encoder.precision)])
     return cache_folder().parent / "responses" / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.safetensors"

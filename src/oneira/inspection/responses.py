@@ -1,19 +1,18 @@
 """What every channel answers most strongly to, of many pictures (Zeiler and Fergus 2014), kept in a file."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-from safetensors.torch import load, save
+from safetensors.torch import load
 
 from oneira.errors import AddressError, DataError, ImageError, PlanError
 from oneira.features import Address, Encoder, resolve
 from oneira.features.variant import Variant
-from oneira.files import DAMAGE, told_in, write_whole
+from oneira.files import DAMAGE, packed, told_in, write_whole
 from oneira.images.opening import read_file
 from oneira.inspection.layer_responses import LayerResponses
 from oneira.inspection.picture_set import PictureSet
@@ -65,9 +64,9 @@ class Responses:
     def __getitem__(self, address: str | Address) -> LayerResponses:
         """The responses of a layer; AddressError, naming those there are, where it was not measured."""
         found = resolve(address) if isinstance(address, str) else address
-        if key_of(found) not in self.layers:
+        if found.key not in self.layers:
             raise AddressError(f"responses of {found} were not measured, only of {', '.join(self.layers)}")
-        return self.layers[key_of(found)]
+        return self.layers[found.key]
 
     def require(self, encoder: Encoder, pictures: PictureSet, *, side: int | None = None) -> None:
         """Raise PlanError, in one line, unless this network, run alike, would answer alike to these pictures.
@@ -108,8 +107,7 @@ class Responses:
             "skipped": self.skipped,
             "layers": [[name, *layer.grid] for name, layer in self.layers.items()],
         }
-        # One entry: of several, safetensors writes any first, and the same responses would be other bytes every time.
-        data = save(tensors, {KIND: json.dumps(about, allow_nan=False)})
+        data = packed(tensors, KIND, about)
         try:
             write_whole(path, lambda file: file.write(data))
         except OSError as error:
@@ -156,11 +154,6 @@ class Responses:
             grid = (_whole(height), _whole(width))
             layers[str(name)] = LayerResponses.of_tensors(parts, grid, done - len(skipped), done)
         return cls(seen, layers, done, skipped)
-
-
-def key_of(address: Address) -> str:
-    """The layer's own name, whatever alias it was asked for by."""
-    return f"{address.backbone}:{address.layer}"
 
 
 def weights_identity(encoder: Encoder, backbone: str) -> str:

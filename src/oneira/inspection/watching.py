@@ -13,7 +13,7 @@ from oneira.features import Address, Encoder, resolve
 from oneira.images import ImageWarning
 from oneira.inspection.layer_responses import Glances, LayerResponses
 from oneira.inspection.picture_set import PictureSet
-from oneira.inspection.responses import Responses, Seen, key_of
+from oneira.inspection.responses import Responses, Seen
 
 SIDE = 256  # pixels: the custom of ImageNet
 TOP = 9  # Zeiler and Fergus (2014) show nine
@@ -64,7 +64,7 @@ def _blank(encoder: Encoder, addresses: Sequence[Address], pictures: PictureSet,
         if each.ndim not in (2, 4):
             raise AddressError(f"layer {address} gives {tuple(each.shape)}; channels need (b, c, h, w) or (b, c)")
     seen = Seen.by(encoder, (address.backbone for address in addresses), pictures, side)
-    return Responses(seen, {key_of(address): LayerResponses.none(features[address], top) for address in addresses})
+    return Responses(seen, {address.key: LayerResponses.none(features[address], top) for address in addresses})
 
 
 def _require_same(begun: Responses, blank: Responses, encoder: Encoder, pictures: PictureSet) -> None:
@@ -94,7 +94,7 @@ def _after_batch(
         with torch.no_grad():
             features = encoder(decoded.to(encoder.device), addresses)
         for address in addresses:
-            seen = glances[key_of(address)]
+            seen = glances[address.key]
             seen.note(len(read), features[address], state[address].floor)
             if not seen.finite(len(read)):
                 raise DataError(f"{pictures.name(number)} makes activations of {address} that are not finite")

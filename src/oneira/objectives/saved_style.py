@@ -1,7 +1,6 @@
 """Styles without their pictures: the statistics of layers at several sizes, in a small file."""
 
 import hashlib
-import json
 import math
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
@@ -10,14 +9,14 @@ from pathlib import Path
 from typing import Self
 
 import torch
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor
 
 from oneira.errors import PlanError, StyleFileError
 from oneira.features.address import Address
 from oneira.features.encoder import Encoder
 from oneira.features.variant import Variant
-from oneira.files import DAMAGE, told_in, write_whole
+from oneira.files import DAMAGE, packed, told_in, write_whole
 from oneira.images.opening import read_file
 from oneira.objectives.artwork import StyleSource, StyleTarget, digest_of
 from oneira.objectives.histogram import resampled
@@ -68,7 +67,7 @@ class SavedStyle(StyleSource):
         for area in areas:
             with torch.no_grad():
                 seen = [source.look(encoder, addresses, area, statistics) for source in sources]
-            targets = {_key(a): StyleTarget.average([look[a] for look in seen], shares) for a in addresses}
+            targets = {a.key: StyleTarget.average([look[a] for look in seen], shares) for a in addresses}
             rungs.append(Rung(area, targets))
         return cls(tuple(rungs), encoder.digests, encoder.variant)
 
@@ -84,9 +83,7 @@ class SavedStyle(StyleSource):
         return {
             address: _on(
                 encoder.device,
-                StyleTarget.average(
-                    [rung.targets[_key(address)] for rung, _ in around], [share for _, share in around]
-                ),
+                StyleTarget.average([rung.targets[address.key] for rung, _ in around], [share for _, share in around]),
             )
             for address in addresses
         }
@@ -111,7 +108,7 @@ class SavedStyle(StyleSource):
         """Raise PlanError for layers and statistics that were not kept, and for a network that is run otherwise."""
         _require_kept(statistics)
         known = self.rungs[0].targets
-        missing = [str(address) for address in addresses if _key(address) not in known]
+        missing = [str(address) for address in addresses if address.key not in known]
         if missing:
             raise PlanError(
                 f"the saved style knows nothing of {missing[0]}, but of {', '.join(known)}; name those layers "
@@ -140,8 +137,7 @@ class SavedStyle(StyleSource):
             "weights": dict(self.weights),
             "variant": asdict(self.variant),
         }
-        # One entry: of several, safetensors writes any first, and the same style would be other bytes every time.
-        data = save(tensors, {KIND: json.dumps(about, allow_nan=False)})
+        data = packed(tensors, KIND, about)
         try:
             write_whole(path, lambda file: file.write(data))
         except OSError as error:
@@ -188,11 +184,6 @@ def _require_kept(statistics: Collection[str]) -> None:
             f"a saved style cannot hold {lost[0]}, which belongs to one size; "
             "take the picture itself for it, or leave this statistic out"
         )
-
-
-def _key(address: Address) -> str:
-    """The layer's own name, whatever alias it was asked for by."""
-    return f"{address.backbone}:{address.layer}"
 
 
 def _packed(target: StyleTarget) -> dict[str, Tensor]:

@@ -10,7 +10,6 @@ from oneira.features import DEFAULT_BACKBONE, resolve
 from oneira.inspection import labels, meanings
 from oneira.inspection.labels import Labels, pocket_labels
 from oneira.inspection.meanings import FILE, Meanings, Unit, pocket_meanings
-from oneira.inspection.responses import key_of
 from oneira.techniques.refusals import option_name
 from oneira.techniques.technique import FilePath, Technique
 
@@ -108,8 +107,8 @@ class Likeness(Technique):
 
 
 def _of_layers(units: list[Unit], layers: Collection[str]) -> list[Unit]:
-    wanted = {key_of(resolve(layer)) for layer in layers}
-    return [unit for unit in units if not wanted or key_of(resolve(unit.layer)) in wanted]
+    wanted = {resolve(layer).key for layer in layers}
+    return [unit for unit in units if not wanted or resolve(unit.layer).key in wanted]
 
 
 def _unknown(word: str, model: str, called: Labels, pushed: Meanings | None) -> str:

@@ -15,6 +15,7 @@ from oneira.errors import PlanError
 from oneira.features.address import split_address
 from oneira.images import Cell, in_rows, sheet, stacked
 from oneira.inspection import FeatureMaps, Filters, Study
+from oneira.inspection.showing import SILENT_GREY
 from oneira.objectives import Alignment, AlphaNorm, Diversity, Only, Sum, Term, TotalVariation, parse_place
 from oneira.objectives.firing import NOTHING
 from oneira.synthesis.carrying import Anew
@@ -33,7 +34,6 @@ from oneira.techniques.visualizing.subjects import CLASSES, Subject
 SILENT = 1e-4  # of the activation after all steps: a channel that stays as near to 0 is dead
 DEAD = " (dead)"  # after its caption
 ASLEEP = " (not woken)"  # after that of one that is not: it fired in a picture
-DEAD_GREY = 0.93
 ACROSS = 8  # pictures beside each other of channels that fire, so that their order is seen
 FOUND_OTHERWISE = ("channels", "class_", "direction", "like", "maps", "filters")  # what --fires stands in place of
 
@@ -229,7 +229,7 @@ class Visualization(Drawing):
         caption = name if subject.found else subject.caption
         # A class that is certain has a log-probability of 0.
         if subject.row != CLASSES and silent(outcome, index):
-            grey = torch.full((1, 3, self.size, self.size), DEAD_GREY)
+            grey = torch.full((1, 3, self.size, self.size), SILENT_GREY)
             return Cell(grey, f"{caption}{ASLEEP if subject.found else DEAD}")
         return Cell(outcome.image[index : index + 1], caption)
 

@@ -4,25 +4,19 @@ import time
 from collections.abc import Collection, Generator
 from pathlib import Path
 
-from oneira.checkpoints import read_newest, write_checkpoint
-from oneira.errors import CheckpointError, DataError, PlanError
+from oneira.features.training.checkpointed import SAVE_EVERY, CheckpointedFolder
 from oneira.features.training.dataset import LabelledPictures, Progress
 from oneira.features.training.log import TrainingLog
 from oneira.features.training.result import Choice, choose, folded_state, save_folded
 from oneira.features.training.step import TrainingStep
 from oneira.features.training.trainer import Trainer
 
-SAVE_EVERY = 45.0  # seconds: a training that is killed loses less than a minute
 
-
-class TrainingFolder:
-    """`checkpoint.pt` and the one before it, `log.csv`, snapshots of epochs, and in the end `pocket.safetensors`."""
+class TrainingFolder(CheckpointedFolder):
+    """Besides, snapshots of epochs, and in the end `pocket.safetensors`."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.checkpoint = path / "checkpoint.pt"
-        self.previous = path / "checkpoint.previous.pt"
-        self.log = path / "log.csv"
+        super().__init__(path)
         self.result = path / "pocket.safetensors"
 
     def snapshot(self, epoch: int) -> Path:
@@ -34,19 +28,11 @@ class TrainingFolder:
 
         Raises CheckpointError where there is none, or where it was made with other settings.
         """
-        if not (self.checkpoint.exists() or self.previous.exists()):
-            raise CheckpointError(f"there is no checkpoint in {self.path} to go on from")
-        state, path, problems = read_newest(self.checkpoint, self.previous)
-        try:
-            told = trainer.restore(state)
-        except CheckpointError as error:
-            raise CheckpointError(f"cannot go on from {path}: {error}") from error
-        notes = list(problems)
-        if not told:
-            notes.append(f"{path} does not say its settings; they are taken to be the same")
-        if path == self.previous:
-            notes.append(f"going on from the checkpoint before it, {path}, at step {trainer.step}")
-        return tuple(notes)
+        back = self.bring_back(trainer)
+        notes = list(back.problems)
+        if not back.told:
+            notes.append(f"{back.path} does not say its settings; they are taken to be the same")
+        return (*notes, *back.before)
 
     def record(
         self, trainer: Trainer, *, save_every: float = SAVE_EVERY, snapshots: Collection[int] = ()
@@ -58,7 +44,7 @@ class TrainingFolder:
         Raises PlanError where the folder holds another training, SynthesisError where the loss stops being a number
         (the last checkpoint stays as it is), CheckpointError where the disk refuses.
         """
-        self._claim(trainer)
+        self.claim(trainer)
         if trainer.step == 0 and 0 in snapshots:
             self._keep(trainer, 0)
         saved = time.monotonic()
@@ -75,10 +61,6 @@ class TrainingFolder:
             except GeneratorExit:
                 self.save(trainer)
                 raise
-
-    def save(self, trainer: Trainer) -> None:
-        """Write a checkpoint; the one before it is kept besides. Raises as `record`."""
-        write_checkpoint(self.checkpoint, self.previous, trainer.state())
 
     def finish(
         self, trainer: Trainer, validation: LabelledPictures | None = None, progress: Progress | None = None
@@ -103,11 +85,3 @@ class TrainingFolder:
             classes=trainer.training.classes,
             about={"epochs": epoch, "settings": trainer.settings.model_dump(mode="json")},
         )
-
-    def _claim(self, trainer: Trainer) -> None:
-        if trainer.step == 0 and (self.checkpoint.exists() or self.previous.exists()):
-            raise PlanError(f"{self.path} holds a training already: resume it, or name another folder")
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError(f"cannot make the folder {self.path} ({error.strerror})") from error

@@ -4,8 +4,7 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
-from oneira.checkpoints import read_newest, write_checkpoint
-from oneira.errors import CheckpointError, DataError, PlanError
+from oneira.features.training.checkpointed import SAVE_EVERY, CheckpointedFolder
 from oneira.feedforward.training.log import StylizerLog
 from oneira.feedforward.training.preview import Preview
 from oneira.feedforward.training.starting import StylizerTraining
@@ -13,41 +12,24 @@ from oneira.feedforward.training.step import StylizerStep
 from oneira.feedforward.training.trainer import StylizerTrainer
 from oneira.images import save
 
-SAVE_EVERY = 45.0  # seconds: a training that is killed loses less than a minute
 PREVIEW_EVERY = 250  # steps
 
 
-class StylizerFolder:
-    """`checkpoint.pt` and the one before it, `log.csv`, `preview.png`, and in the end `stylizer.safetensors`."""
+class StylizerFolder(CheckpointedFolder):
+    """Besides, `preview.png`, and in the end `stylizer.safetensors`."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.checkpoint = path / "checkpoint.pt"
-        self.previous = path / "checkpoint.previous.pt"
-        self.log = path / "log.csv"
+        super().__init__(path)
         self.preview = path / "preview.png"
         self.result = path / "stylizer.safetensors"
-
-    @property
-    def begun(self) -> bool:
-        """Whether it holds a training."""
-        return self.checkpoint.exists() or self.previous.exists()
 
     def resume(self, trainer: StylizerTrainer) -> tuple[str, ...]:
         """Bring `trainer` to the newest checkpoint that is undamaged; lines worth telling the user.
 
         Raises CheckpointError where there is none, or where it was made with other settings.
         """
-        if not self.begun:
-            raise CheckpointError(f"there is no checkpoint in {self.path} to go on from")
-        state, path, problems = read_newest(self.checkpoint, self.previous)
-        try:
-            trainer.restore(state)
-        except CheckpointError as error:
-            raise CheckpointError(f"cannot go on from {path}: {error}") from error
-        if path == self.previous:
-            return (*problems, f"going on from the checkpoint before it, {path}, at step {trainer.step}")
-        return problems
+        back = self.bring_back(trainer)
+        return (*back.problems, *back.before)
 
     def record(
         self,
@@ -68,7 +50,7 @@ class StylizerFolder:
         if not trainer.ranks.first:
             yield from trainer.run()
             return
-        self._claim(trainer)
+        self.claim(trainer)
         saved = time.monotonic()
         with StylizerLog(self.log, step=trainer.step) as log:
             try:
@@ -84,19 +66,7 @@ class StylizerFolder:
                 self.save(trainer)
                 raise
 
-    def save(self, trainer: StylizerTrainer) -> None:
-        """Write a checkpoint; the one before it is kept besides. CheckpointError where the disk refuses."""
-        write_checkpoint(self.checkpoint, self.previous, trainer.state())
-
     def finish(self, training: StylizerTraining) -> None:
         """Write the trained network. Raises WeightsError where it is not finite, or the disk refuses."""
         if training.trainer.ranks.first:
             training.trained().write(self.result)
-
-    def _claim(self, trainer: StylizerTrainer) -> None:
-        if trainer.step == 0 and self.begun:
-            raise PlanError(f"{self.path} holds a training already: resume it, or name another folder")
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError(f"cannot make the folder {self.path} ({error.strerror})") from error

@@ -9,13 +9,11 @@ from torch import Tensor
 from oneira.errors import DataError, ImageError, PlanError
 from oneira.features.encoder import Encoder
 from oneira.features.training.dataset import middle_square
-from oneira.images import load, sample
+from oneira.images import PHOTOGRAPHS, load, sample
 from oneira.inspection.picture_set import PictureSet
 from oneira.inspection.pushes import Pushes, pushes
-from oneira.inspection.responses import key_of
 
 AVERAGED = 32  # pictures of a data set, spread evenly over it
-PHOTOGRAPHS = ("cat", "coffee", "rocket")  # the package's own, where there is no data set
 
 
 def require_named(encoder: Encoder, model: str, layers: Collection[str], classes: Collection[str], side: int) -> None:
@@ -43,9 +41,9 @@ def average_pushes(
     sums: dict[str, Pushes] = {}
     for done, square in enumerate(squares, 1):
         for address, found in pushes(encoder, layers, square).items():
-            begun = sums.get(key_of(address))
+            begun = sums.get(address.key)
             matrix = found.matrix if begun is None else begun.matrix + found.matrix
-            sums[key_of(address)] = replace(found, matrix=matrix)
+            sums[address.key] = replace(found, matrix=matrix)
         yield (
             done,
             len(squares),

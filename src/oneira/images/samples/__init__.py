@@ -18,6 +18,7 @@ _FILES = MappingProxyType(
     }
 )
 SAMPLES = tuple(_FILES)
+PHOTOGRAPHS = ("cat", "coffee", "rocket")
 
 
 def sample(name: str) -> Path:
