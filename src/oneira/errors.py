@@ -2,7 +2,8 @@
 
 OneiraError
 ├── ImageError          a picture cannot be read, decoded or written
-│   └── RecipeError     the recipe inside a file is absent, damaged or not to be trusted
+│   ├── RecipeError     the recipe inside a file is absent, damaged or not to be trusted
+│   └── FilmError       a film, or a file of optical flow, cannot be read, decoded or written
 ├── AddressError        no such backbone, layer, channel or class
 ├── WeightsError        weights are missing, damaged or do not fit
 ├── StyleFileError      a saved style is damaged, or cannot be written
@@ -26,6 +27,10 @@ class ImageError(OneiraError):
 
 class RecipeError(ImageError):
     """The recipe inside a file is absent, damaged or not to be trusted."""
+
+
+class FilmError(ImageError):
+    """A film, or a file of optical flow, cannot be read, decoded or written."""
 
 
 class AddressError(OneiraError):

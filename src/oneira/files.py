@@ -3,7 +3,8 @@
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,22 +26,31 @@ DAMAGE = (
 )
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, flush it to the disk, then put it in place at once.
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path`, to be filled by its name; flushed to the disk and put in place at the end.
 
-    A file that is replaced keeps its permissions; a new one gets those of any new file here.
+    It is removed where anything is raised, and what stood at `path` stays. A file that is replaced keeps its
+    permissions; a new one gets those of any new file here.
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(descriptor)
+    temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            write(file)
-            file.flush()
-            os.fchmod(descriptor, _mode(path))
-            os.fsync(descriptor)
-        Path(name).replace(path)
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fchmod(file.fileno(), _mode(path))
+            os.fsync(file.fileno())
+        temporary.replace(path)
     except BaseException:
-        Path(name).unlink()
+        temporary.unlink()
         raise
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Let `write` fill a file that takes the place of `path` at once, as `replacing` says."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        write(file)
 
 
 def packed(tensors: dict[str, Tensor], kind: str, about: Mapping[str, object]) -> bytes:

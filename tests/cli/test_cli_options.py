@@ -37,6 +37,9 @@ RUN = {
     "save_every": (["--save-every", "2.5"], 2.5),
     "resume": (["--resume", "-o", "other.png"], True),
     "stages": (["--stages", "legs"], "legs"),
+    "record": (["--record", "making.mp4"], "making.mp4"),
+    "every": (["--every", "5", "--record", "making.mp4"], 5),
+    "fps": (["--fps", "24"], 24),
     "csv": (["--csv", "losses.csv"], "losses.csv"),
     "depth": (["--depth", "16"], 16),
     "sidecar": (["--sidecar"], True),
@@ -114,6 +117,7 @@ TECHNIQUE = {
         "zoom": (["--zoom", "1.1"], 1.1),
         "rotate": (["--rotate", "-3"], -3),
         "frames": (["--frames", "2"], 2),
+        "loop": (["--loop"], True),
     },
     "style": {
         "size": (["--size", "300"], 300),
@@ -296,6 +300,7 @@ BESIDE = {
         "from_": ["--through", "relu1_1..relu2_2", "--random-channels", "3"],
         "rotate": ["--zoom", "1.1"],
         "frames": ["--zoom", "1.1"],
+        "loop": ["--zoom", "1.1"],
     },
     "style": {
         "dream_weight": ["--dream", "relu4_2"],
@@ -350,8 +355,8 @@ FITTING = {
     ("stylize", "mask"): "flat.png",
     ("texture", "labels"): "flat.png",
 }
-# What is done to a picture that is made, which the plan knows nothing of; `test_texture_runs` does.
-IN_THE_END = {("texture", "match_histogram")}
+# What is done to a picture, or film, that is made, which the plan knows nothing of; their own tests do.
+IN_THE_END = {("texture", "match_histogram"), ("dream", "loop")}
 SAVE_STYLE = {
     "output": (["-o", "my.style"], "my.style"),
     "size": (["--size", "300"], 300),

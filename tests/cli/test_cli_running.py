@@ -194,6 +194,11 @@ class TestOptionsOfEveryVerb:
         assert oneira(*tour, "--stages", "legs").status == 0
         assert pictures_in(folder / "legs") == ["0001-first-leg.png", "0002-second.png"]
 
+    def test_record_every_and_fps(self, oneira, dream, folder):
+        assert oneira(*dream, "--record", "making.mp4", "--every", 3, "--fps", 24).status == 0
+        assert pictures_in(folder) == ["cat-dream.png", "cat.png", "making.mp4"]
+        assert list(folder.glob("*.frames")) == []
+
     def test_csv_is_a_table_of_losses(self, oneira, dream, folder):
         assert oneira(*dream, "--csv", "losses.csv").status == 0
         assert (folder / "losses.csv").read_text().startswith("stage,dream\ndream,-")
@@ -219,6 +224,9 @@ class TestOptionsOfEveryVerb:
             "save_every": self.test_save_every_leaves_nothing_behind_in_the_end,
             "resume": self.test_resume,
             "stages": self.test_stages,
+            "record": self.test_record_every_and_fps,
+            "every": self.test_record_every_and_fps,
+            "fps": self.test_record_every_and_fps,
             "csv": self.test_csv_is_a_table_of_losses,
             "depth": self.test_depth,
             "sidecar": self.test_sidecar_and_no_recipe,

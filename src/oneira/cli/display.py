@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from torch import Tensor
 
 from oneira.cli.screen import Screen, one_line, put
 from oneira.errors import OneiraError
@@ -74,8 +73,11 @@ class Display:
         told = step.losses if len(step.losses) <= MOST_LOSSES else {"loss": step.loss}
         self.advance(task, step.done, step.total, f"{step.size[1]}x{step.size[0]}", told)
 
-    def advance(self, task: str, done: int, total: int, size: str, losses: Mapping[str, float]) -> None:
-        """`done` of `total` steps of `task`, at a size; without `losses`, those that stand there stay."""
+    def advance(self, task: str, done: int, total: int | None, size: str, losses: Mapping[str, float]) -> None:
+        """`done` of `total` steps of `task`, at a size; without `losses`, those that stand there stay.
+
+        `total` None: nobody knows.
+        """
         if not self._bars:
             return
         if self._bar is None:
@@ -119,15 +121,17 @@ class Display:
             self._told.add(text)
             self._say(f"note: {text}")
 
-    def done(self, output: Path, image: Tensor, seconds: float) -> None:
-        """The picture is there."""
-        height, width = image.shape[2:]
-        self._say(f"wrote {output} ({width}x{height}, {seconds:.1f} s)")
+    def done(self, output: Path, size: Sequence[int], seconds: float, frames: int | None = None) -> None:
+        """The picture of `size` (height, width) is there, or the film of so many `frames`."""
+        height, width = size
+        told = "" if frames is None else f"{frames} frame{'s' * (frames != 1)}, "
+        self._say(f"wrote {output} ({width}x{height}, {told}{seconds:.1f} s)")
 
-    def stopped(self, output: Path, *, resumable: bool) -> None:
-        """The picture so far is there."""
+    def stopped(self, output: Path, *, written: bool, resumable: bool) -> None:
+        """The picture so far is there; a film is not, where no frame of it was done."""
         advice = "; the same command with --resume goes on" if resumable else ""
-        self._say(f"interrupted: wrote {output} as it was{advice}")
+        told = f"wrote {output} as it was" if written else f"no frame is done, and {output} was not written"
+        self._say(f"interrupted: {told}{advice}")
 
     def _say(self, text: str) -> None:
         self.screen.print(one_line(text), soft_wrap=True, markup=False)

@@ -154,7 +154,7 @@ def draw_figure(
         except KeyboardInterrupt:
             display.note(f"stopped: {output} was not written")
             return interrupts.status
-    display.done(output, drawn.image, time.monotonic() - started)
+    display.done(output, drawn.image.shape[2:], time.monotonic() - started)
     return 0
 
 

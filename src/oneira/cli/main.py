@@ -10,9 +10,11 @@ from cyclopts import App, CycloptsError
 
 import oneira
 from oneira.cli import bench
+from oneira.cli.animate import animate
 from oneira.cli.atlas import atlas
 from oneira.cli.export import export
 from oneira.cli.figures import figure_app
+from oneira.cli.inner import apart
 from oneira.cli.models import models
 from oneira.cli.provenance import recipe, rerun
 from oneira.cli.save_style import save_style
@@ -21,6 +23,7 @@ from oneira.cli.stylize import stylize
 from oneira.cli.train import backbone
 from oneira.cli.train_style import style
 from oneira.cli.verbs import command_for, usage_of
+from oneira.cli.video import video
 from oneira.errors import AddressError, OneiraError, PlanError
 from oneira.features.hardware import keep_freed_memory
 from oneira.images import ImageWarning
@@ -41,6 +44,9 @@ for verb, technique in TECHNIQUES.items():
     app.command(command_for(technique), name=verb, usage=usage_of(technique))
 app.command(stylize, usage="Usage: oneira stylize [OPTIONS] IMAGE...\n")
 app.command(save_style, usage="Usage: oneira save-style [OPTIONS] STYLE...\n")
+OUTERS = {outer.name[0]: outer for outer in (animate, video)}  # which take a verb within
+for outer in OUTERS.values():
+    app.command(outer)
 app.command(atlas, usage="Usage: oneira atlas [OPTIONS] [MODEL]\n")
 app.command(figure_app())
 app.command(rerun)
@@ -65,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keep_freed_memory()
         with _image_warnings_told():
             status = app(
-                [word for word in given if word != DEBUG],
+                apart([word for word in given if word != DEBUG], OUTERS),
                 exit_on_error=False,
                 print_error=False,
                 result_action="return_value",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from oneira.errors import CheckpointError, DataError, ImageError, OneiraError, PlanError
 from oneira.images import check_output
+from oneira.motion.writing import check_film
 from oneira.synthesis.checkpoints import checkpoint_of, has_checkpoint
 
 
@@ -27,12 +28,15 @@ def free_output(folder: Path, stem: str, extension: str, *, resume: bool) -> Pat
         number += 1
 
 
-def require_output(output: Path, inputs: Iterable[Path], depth: int) -> None:
-    """See, before anything is computed, that the picture can be written there, and over none that goes into it.
+def require_output(output: Path, inputs: Iterable[Path], depth: int, *, film: bool = False) -> None:
+    """See, before anything is computed, that the picture, or film, can be written there, and over none that goes in.
 
     Raises ImageError where it cannot be, PlanError where it is one of `inputs`.
     """
-    check_output(output, depth=depth)
+    if film:
+        check_film(output)
+    else:
+        check_output(output, depth=depth)
     for path in inputs:
         if output.exists() and path.exists() and output.samefile(path):
             raise PlanError(f"--output {str(output)!r} is the input {str(path)!r}; name another file")

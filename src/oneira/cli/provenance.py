@@ -8,48 +8,55 @@ from oneira.cli.display import Display
 from oneira.cli.figures import FigureOptions, draw_figure
 from oneira.cli.options import SHARED, argument, chosen, options_of, signed
 from oneira.cli.outputs import free_output, require_output
+from oneira.cli.recording import holds_frames
 from oneira.cli.run_options import NAMES, RerunOptions, RunOptions
 from oneira.cli.running import run_technique, use_threads
 from oneira.cli.screen import put
+from oneira.cli.video import WITHOUT as VIDEO_WITHOUT
+from oneira.cli.video import FilmJob
 from oneira.errors import AddressError, PlanError, RecipeError, nearest
 from oneira.figures import FIGURES, Figure
 from oneira.figures.figure import WEIGHTS, identity_of
 from oneira.figures.networks import NamedNetwork
 from oneira.images import InputFile, Recipe, check_inputs, current_versions, read_recipe
+from oneira.motion.animating import ANIMATIONS
+from oneira.motion.filming import VIDEO
+from oneira.motion.recipes import read_film_recipe
+from oneira.motion.varying import ANIMATE
+from oneira.motion.writing import is_film
 from oneira.techniques import Technique, located
 from oneira.techniques.refusals import option_name
 
 
 def recipe(picture: Path, /) -> int:
-    """Print the recipe inside a picture, as JSON.
+    """Print the recipe inside a picture or a film, as JSON.
 
     Parameters
     ----------
     picture
-        a picture that Oneira made
+        a picture or a film that Oneira made
     """
-    put(read_recipe(picture).to_json(indent=2) + "\n")
+    put(_recipe_in(picture).to_json(indent=2) + "\n")
     return 0
 
 
 def _rerun(picture: Path, **options: Any) -> int:
     given = chosen(RerunOptions, "rerun", options)
     display = Display(quiet=given.quiet, json=given.as_json)
-    found = read_recipe(picture)
+    found = _recipe_in(picture)
+    if found.technique == VIDEO:
+        return _filmed_again(found, picture, given, display)
     made = _maker_of(found, picture).from_recipe(found)
     if isinstance(made, Figure):
         _require_for_figures(given)
     output = given.output or free_output(picture.parent, f"{picture.stem}-rerun", picture.suffix, resume=given.resume)
     inputs = [Path(file.path) for files in _located(found).input_files.values() for file in files]
-    require_output(output, [picture, *inputs], given.depth)
+    film = isinstance(made, Technique) and holds_frames(made, output)
+    require_output(output, [picture, *inputs], given.depth, film=film)
     _check_inputs(_located(found))
     display.note(_other_versions(found))
     use_threads(found.threads, display)
-    running = {
-        "seed": found.seed,
-        "device": found.device if given.device == "recipe" else given.device,
-        "precision": found.precision if given.precision == "recipe" else given.precision,
-    }
+    running = _running(found, given)
     try:
         if isinstance(made, Figure):
             return _drawn_again(made, found, given, running, output, display)
@@ -71,6 +78,31 @@ rerun = signed(
         *options_of(RerunOptions, SHARED, without=("seed",), names=NAMES),
     ],
 )
+
+
+def _filmed_again(found: Recipe, film: Path, given: RerunOptions, display: Display) -> int:
+    """Every frame anew; the exit status."""
+    job = FilmJob.from_recipe(found)
+    for name in VIDEO_WITHOUT & given.model_fields_set:
+        raise PlanError(f"a film has no {NAMES.get(name, (option_name(name),))[0]}: leave it out")
+    output = given.output or free_output(film.parent, f"{film.stem}-rerun", film.suffix, resume=False)
+    require_output(output, [film, *map(located, job.technique.input_paths)], given.depth, film=True)
+    _check_inputs(_located(found))
+    display.note(_other_versions(found))
+    use_threads(found.threads, display)
+    try:
+        return job.run(chosen(RunOptions, "rerun", given.model_dump() | _running(found, given)), output, display)
+    except (PlanError, AddressError) as error:
+        raise RecipeError(f"the recipe of {str(film)!r} cannot be followed: {error}") from error
+
+
+def _running(found: Recipe, given: RerunOptions) -> dict[str, Any]:
+    """What the recipe says of running, where nothing else was told."""
+    return {
+        "seed": found.seed,
+        "device": found.device if given.device == "recipe" else given.device,
+        "precision": found.precision if given.precision == "recipe" else given.precision,
+    }
 
 
 def _drawn_again(
@@ -95,10 +127,17 @@ def _require_for_figures(given: RerunOptions) -> None:
             raise PlanError(f"a figure has no {NAMES.get(name, (option_name(name),))[0]}: leave it out")
 
 
+def _recipe_in(picture: Path) -> Recipe:
+    film = is_film(picture) and picture.suffix.lower() not in ANIMATIONS
+    return read_film_recipe(picture) if film else read_recipe(picture)
+
+
 def _maker_of(found: Recipe, picture: Path) -> type[Technique] | type[Figure]:
     name = found.technique
     if name is None:
         raise RecipeError(f"{str(picture)!r} was made by a program of somebody's own, not by a verb of this one")
+    if name == ANIMATE:
+        raise RecipeError(f"{str(picture)!r} was made by {name}, which rerun does not follow; oneira recipe tells how")
     makers: dict[str, type[Technique] | type[Figure]] = {**TECHNIQUES}
     makers.update((figure.recipe_name(), figure) for figure in FIGURES.values())
     if name not in makers:

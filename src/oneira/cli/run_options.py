@@ -63,6 +63,16 @@ class RunOptions(BaseModel):
     )
     resume: bool = Field(False, description="go on from the checkpoint of a run that was stopped, to the same bytes")
     stages: Path | None = Field(None, description="save every stage's picture into this folder")
+    record: Path | None = Field(
+        None,
+        description="a film of how the picture comes about; its extension, such as .mp4 or .gif, chooses the format",
+    )
+    every: int | None = Field(
+        None,
+        ge=1,
+        description="with --record: steps from frame to frame (default: each stage's end, or so that some 100 come)",
+    )
+    fps: float | None = Field(None, gt=0, le=240, description="frames a second of films (default: 12)")
     csv: Path | None = Field(
         None, description="write the losses in the end, of every stage that a figure shows, into this table"
     )
@@ -81,6 +91,12 @@ class RunOptions(BaseModel):
     def _recipe_or_none(self) -> Self:
         if self.sidecar and self.no_recipe:
             raise ValueError("--sidecar writes the recipe that --no-recipe leaves out: choose one")
+        return self
+
+    @model_validator(mode="after")
+    def _every_step_of_a_film(self) -> Self:
+        if self.every is not None and self.record is None:
+            raise ValueError("--every counts the steps between frames of --record: name a film, such as making.mp4")
         return self
 
 

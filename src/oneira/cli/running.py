@@ -14,6 +14,7 @@ from torch import Tensor
 from oneira.cli.display import Display
 from oneira.cli.interrupts import Interrupts
 from oneira.cli.outputs import require_folder
+from oneira.cli.recording import Films
 from oneira.cli.run_options import RunOptions
 from oneira.cli.stages import StageFiles, stage_at
 from oneira.cli.tables import require_table, write_table
@@ -66,6 +67,7 @@ class _PictureRun:
         self._display = display
         self._weights = weights
         self._checkpoint = checkpoint_of(output)
+        self._films = Films(technique, options, output)
         self._stages: StageFiles | None = None
         self._losses: Mapping[str, float] = {}  # of the last step
         self._interrupts = Interrupts()
@@ -81,6 +83,7 @@ class _PictureRun:
                     self._stop(run)
             except KeyboardInterrupt:
                 self._display.note(f"stopped at once; {self._output} was not written")
+                self._leave_no_frames()
         return self._interrupts.status
 
     def _prepared(self) -> Run:
@@ -114,10 +117,12 @@ class _PictureRun:
         if resumed is not None:
             run.restore(resumed)
             use_threads(resumed["threads"], self._display)
+        self._films.claim(plan, run, resumed)
         return run
 
     def _stage_files(self, folder: Path, run: Run) -> StageFiles:
-        stages = StageFiles(folder, self._output.suffix, run.stages, self._save)
+        extension = self._output.suffix if self._films.output is None else ".png"
+        stages = StageFiles(folder, extension, run.stages, self._save)
         stages.require_apart([self._output, *map(located, self._technique.input_paths)])
         self._display.note(stages.note())
         return stages
@@ -140,6 +145,7 @@ class _PictureRun:
         with self._display.progress():
             try:
                 self._display.note(run.settle())
+                self._films.begin(run)
                 for step in run:
                     self._display.step(self._task(run, step), step)
                     self._losses = step.losses
@@ -148,6 +154,7 @@ class _PictureRun:
                         self._tell_weights(run)
                     if self._stages is not None:  # before the checkpoint, after which the stage is not met again
                         self._display.note(self._stages.write(step))
+                    self._display.note(self._films.take(run, step))
                     if self._interrupts.received is not None:
                         return step.done == step.total
                     if self._options.save_every and time.monotonic() - saved >= self._options.save_every:
@@ -156,6 +163,8 @@ class _PictureRun:
             except Exception:
                 if self._interrupts.patient:
                     self._salvage(run)
+                else:
+                    self._leave_no_frames()
                 raise
         self._interrupts.patient = True
         return True
@@ -167,6 +176,7 @@ class _PictureRun:
     def _finish(self, run: Run) -> None:
         try:
             image = self._write(run, finished=True)
+            assert image is not None, "the last step gives a frame"
         except ImageError:
             if self._save_checkpoint(run):
                 self._display.note("nothing is lost: once it can be written, the same command with --resume does it")
@@ -175,34 +185,52 @@ class _PictureRun:
             ended = {stage: outcome.losses for stage, outcome in run.outcomes.items()}
             write_table(self._options.csv, ended or {self._technique.verb(): self._losses})
         remove_checkpoint(self._checkpoint)
-        self._display.done(self._output, image, time.monotonic() - self._started)
+        self._films.remove()
+        film = self._films.output
+        seconds = time.monotonic() - self._started
+        self._display.done(self._output, image.shape[2:], seconds, frames=None if film is None else film.count)
 
     def _stop(self, run: Run) -> None:
         resumable = bool(self._options.save_every) and self._save_checkpoint(run)
-        self._write(run, finished=False)
-        self._display.stopped(self._output, resumable=resumable)
+        written = self._write(run, finished=False) is not None
+        self._display.stopped(self._output, written=written, resumable=resumable)
+        self._leave_no_frames()
+
+    def _leave_no_frames(self) -> None:
+        """Remove what was kept for films, unless a run can go on from it."""
+        if not has_checkpoint(self._checkpoint):
+            self._films.remove()
 
     def _salvage(self, run: Run) -> None:
         """Keep the picture so far; the error that ended the run is the one to be told, whatever comes of this."""
         with suppress(OneiraError):
-            self._write(run, finished=False)
-            self._display.note(f"wrote {self._output} as it was before what follows")
+            if self._write(run, finished=False) is not None:
+                self._display.note(f"wrote {self._output} as it was before what follows")
+            self._leave_no_frames()
 
     def _save_checkpoint(self, run: Run) -> bool:
         """Whether it could be written; a run goes on without."""
         try:
-            save_checkpoint(self._checkpoint, run.state())
+            save_checkpoint(self._checkpoint, run.state() | self._films.state())
         except CheckpointError as error:
             self._display.note(str(error))
             return False
         return True
 
-    def _write(self, run: Run, *, finished: bool) -> Tensor:
-        """The picture; one that is not finished carries no recipe, because a rerun would not give it."""
+    def _write(self, run: Run, *, finished: bool) -> Tensor | None:
+        """The picture, and films; what is not finished carries no recipe, because a rerun would not give it.
+
+        None where the output is a film, of which there is no frame yet.
+        """
         recipe = self._technique.recipe(run) if finished and not self._options.no_recipe else None
         image = self._technique.finished(run)
-        self._save(self._output, image, recipe)
-        return image
+        film = self._films.output
+        if film is None:
+            self._save(self._output, image, recipe)
+        elif film.count:
+            self._films.write_output(recipe, finished=finished)
+        self._display.note(self._films.write_record(recipe))
+        return image if film is None or film.count else None
 
     def _save(self, path: Path, image: Tensor, recipe: Recipe | None = None) -> None:
         if len(image) > 1:  # a batch, as a stage has it

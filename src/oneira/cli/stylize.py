@@ -28,7 +28,7 @@ from oneira.techniques.refusals import option_name
 FRAMES = "-"  # in place of a picture
 INCOMING = "standard input"
 # Options of every verb that would change nothing where one pass is all there is.
-WITHOUT = ("seed", "max_memory", "weights", "offline", "save_every", "stages", "csv")
+WITHOUT = ("seed", "max_memory", "weights", "offline", "save_every", "stages", "record", "every", "fps", "csv")
 OF_FILES = ("output", "resume", "depth", "sidecar", "no_recipe", "as_json")
 
 

@@ -1,7 +1,8 @@
 """Commands made from techniques: their fields are the options, so that each has one home."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,38 @@ from oneira.cli.display import Display
 from oneira.cli.options import SHARED, argument, chosen, option, options_of, placed_of, signed, takes_several
 from oneira.cli.outputs import free_output, require_output
 from oneira.cli.presets import LIST, explain, list_presets
+from oneira.cli.recording import holds_frames
 from oneira.cli.run_options import NAMES, RunOptions
 from oneira.cli.running import run_technique
+from oneira.errors import PlanError
 from oneira.techniques import SAMPLE, Technique, located
 from oneira.techniques.refusals import option_name
 
 PICTURE = "(a file, or sample:NAME)"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What was told of a technique: a preset, and `options` by field, none of which has been checked."""
+
+    technique: type[Technique]
+    preset: str | None
+    options: Mapping[str, Any]
+
+    @property
+    def place(self) -> str | None:
+        """The field of the picture that is told first by its place; None where there is none."""
+        return next(iter(self.technique.positional), None)
+
+    def configured(self, **more: Any) -> Technique:
+        """The technique, with `more` options over those given. Raises PlanError for what is not allowed."""
+        return self.technique.configured(self.preset, **{**self.options, **more})
+
+    def of(self, picture: str) -> Technique:
+        """The same, worked on `picture`, a path. Raises PlanError where the technique works on none."""
+        if self.place is None:
+            raise PlanError(f"{self.technique.verb()} makes pictures out of nothing: it works on none that is given")
+        return self.configured(**{self.place: picture})
 
 
 def command_for(technique: type[Technique]) -> Callable[..., int]:
@@ -31,19 +58,23 @@ def command_for(technique: type[Technique]) -> Callable[..., int]:
             return 0
         explained = options.pop("explain", False)
         running = chosen(RunOptions, technique.verb(), options)
-        options |= placed_of(technique.positional, fields, given)
+        told = Given(technique, preset, options | placed_of(technique.positional, fields, given))
         if explained:
-            explain(technique, preset, options, running)
+            explain(technique, preset, told.options, running)
             return 0
-        return make_picture(technique.configured(preset, **options), running)
+        return make_picture(told.configured(), running)
 
-    placed = [_picture_argument(name, fields[name]) for name in technique.positional]
     return signed(
         run,
         technique.verb(),
         technique.__doc__ or "",
-        [*placed, *options_for(technique), *options_of(RunOptions, SHARED, names=NAMES)],
+        [*parameters_for(technique, technique.positional), *options_of(RunOptions, SHARED, names=NAMES)],
     )
+
+
+def parameters_for(technique: type[Technique], places: Sequence[str]) -> list[inspect.Parameter]:
+    """The pictures `places`, which are told by their place, and all that `options_for` has."""
+    return [*(_picture_argument(name, technique.model_fields[name]) for name in places), *options_for(technique)]
 
 
 def options_for(technique: type[Technique]) -> list[inspect.Parameter]:
@@ -78,10 +109,15 @@ def _picture_argument(name: str, field: FieldInfo) -> inspect.Parameter:
 
 def usage_of(technique: type[Technique]) -> str:
     """How its command is written; what may be left out stands in brackets."""
+    return usage_with("oneira", technique, technique.positional)
+
+
+def usage_with(before: str, technique: type[Technique], places: Sequence[str]) -> str:
+    """The same behind the words `before`, of the pictures `places` only."""
     fields = technique.model_fields
-    names = {n: f"{n.upper()}..." if takes_several(fields[n]) else n.upper() for n in technique.positional}
+    names = {n: f"{n.upper()}..." if takes_several(fields[n]) else n.upper() for n in places}
     words = [word if fields[n].is_required() else f"[{word}]" for n, word in names.items()]
-    return " ".join(["Usage: oneira", technique.verb(), "[OPTIONS]", *words]) + "\n"
+    return " ".join(["Usage:", before, technique.verb(), "[OPTIONS]", *words]) + "\n"
 
 
 def make_picture(technique: Technique, running: RunOptions) -> int:
@@ -89,7 +125,8 @@ def make_picture(technique: Technique, running: RunOptions) -> int:
     verb, first = technique.verb(), technique.worked_on
     stem = verb if first is None else f"{Path(first.removeprefix(SAMPLE)).stem}-{verb}"
     output = running.output or free_output(Path(), stem, ".png", resume=running.resume)
-    require_output(output, list(map(located, technique.input_paths)), running.depth)
+    inputs = list(map(located, technique.input_paths))
+    require_output(output, inputs, running.depth, film=holds_frames(technique, output))
     return run_technique(technique, running, output, Display(quiet=running.quiet, json=running.as_json))
 
 

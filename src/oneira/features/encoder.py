@@ -1,7 +1,7 @@
 """The Encoder: images in, activations by address out."""
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -36,7 +36,7 @@ class Encoder:
     gradient (Chen et al. 2016, "Training deep nets with sublinear memory cost"). Plain stacks of convolutions can do
     that: VGG, AlexNet, `pocket`. All others, and modules of a user's own, run as they do without.
 
-    `loaded` is told of every network that comes from a file, when it does.
+    `loaded` is told of every network that comes from a file, when it does. Encoders with one `shelf` share networks.
 
     >>> activations = Encoder()(image, ["pocket:relu3_4", "pocket:relu4_2"])
     """
@@ -52,6 +52,7 @@ class Encoder:
         offline: bool = False,
         progress: Progress | None = None,
         loaded: Loaded | None = None,
+        shelf: "Shelf | None" = None,
     ) -> None:
         self.device = torch.device(device)
         self.precision = precision
@@ -61,6 +62,7 @@ class Encoder:
         self._offline = offline
         self._progress = progress
         self._loaded = loaded
+        self._shelf = Shelf() if shelf is None else shelf
         self._networks: dict[str, _Network] = {}
 
     def __call__(self, image: Tensor, layers: Iterable[str | Address]) -> dict[Address, Tensor]:
@@ -111,18 +113,36 @@ class Encoder:
 
     def _network(self, name: str) -> "_Network":
         if name not in self._networks:
-            backbone = find_backbone(name)
-            if self.variant.normalised:
-                require_plain(backbone)
-            loaded = load_weights(backbone, file=self._files.get(name), offline=self._offline, progress=self._progress)
-            network = self.variant.apply(loaded.network) if backbone.own else loaded.network
-            if self.variant.normalised:
-                normalise(network, backbone.preprocessing)
-            network.to(self.device, self.precision, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            self._networks[name] = _Network(backbone, loaded.sha256, network)
-            if self._loaded is not None and loaded.sha256 is not None:
-                self._loaded(name, loaded.sha256)
+            key = (name, self._files.get(name), self.variant, self.device, self.precision)
+            network = self._shelf.taken(key, lambda: self._read(name))
+            self._networks[name] = network
+            if self._loaded is not None and network.sha256 is not None:
+                self._loaded(name, network.sha256)
         return self._networks[name]
+
+    def _read(self, name: str) -> "_Network":
+        backbone = find_backbone(name)
+        if self.variant.normalised:
+            require_plain(backbone)
+        loaded = load_weights(backbone, file=self._files.get(name), offline=self._offline, progress=self._progress)
+        network = self.variant.apply(loaded.network) if backbone.own else loaded.network
+        if self.variant.normalised:
+            normalise(network, backbone.preprocessing)
+        network.to(self.device, self.precision, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return _Network(backbone, loaded.sha256, network)
+
+
+class Shelf:
+    """Networks that have been read, each for all encoders that run it in the same way: pictures made one by one."""
+
+    def __init__(self) -> None:
+        self._networks: dict[Hashable, _Network] = {}
+
+    def taken(self, key: Hashable, read: "Callable[[], _Network]") -> "_Network":
+        """The network of `key`, which is `read` where it is not there."""
+        if key not in self._networks:
+            self._networks[key] = read()
+        return self._networks[key]
 
 
 def _by_backbone(layers: Iterable[str | Address]) -> dict[str, list[Address]]:

@@ -14,6 +14,7 @@ from oneira.feedforward.redrawing import Redrawing
 from oneira.feedforward.saving import TrainedNetwork
 from oneira.feedforward.shipped import POCKET_STYLES, SHIPPED, network_file
 from oneira.feedforward.stylizer import Stylizer
+from oneira.images import Picture
 from oneira.images.opening import sha256_of
 from oneira.techniques import ImagePath, Technique
 from oneira.techniques.grounds import mask_for
@@ -86,12 +87,10 @@ class Stylization(Technique):
         self.require_fit(picture)
         return Redrawing(picture, self.brush())
 
-    def of(self, image: str) -> Self:
-        """The same of another picture, with the brush of this one."""
+    def of(self, path: str, picture: Picture | None = None) -> Self:
+        """With the brush of this one."""
         self.brush()
-        other = self.model_copy(update={"image": image})
-        other._pictures = {path: picture for path, picture in self._pictures.items() if path == self.mask}
-        return other
+        return super().of(path, picture)
 
     def trained(self) -> TrainedNetwork:
         """The network, read from its file."""

@@ -17,6 +17,7 @@ from oneira.images.colour import (
 from oneira.images.drawings import night_wind, rose_window
 from oneira.images.embedding import read_recipe, sidecar_of
 from oneira.images.histogram import match_histogram
+from oneira.images.levels import from_levels, levels_of
 from oneira.images.marking import marked
 from oneira.images.notices import ImageWarning
 from oneira.images.picture import MAX_PIXELS, Picture, load
@@ -42,8 +43,10 @@ __all__ = [
     "encode",
     "fit",
     "fit_area",
+    "from_levels",
     "in_rows",
     "lab_to_rgb",
+    "levels_of",
     "linear_to_srgb",
     "load",
     "marked",

@@ -2,7 +2,7 @@
 
 PNG: a text chunk (iTXt) before the pixels, with the keyword `oneira`. JPEG, WebP, AVIF: EXIF's UserComment; TIFF: its
 ImageDescription; in both the word `oneira` stands before the JSON. BMP and GIF hold none: a sidecar,
-`<name>.oneira.json` (`cat.bmp.oneira.json`), which the others have on request.
+`<name>.oneira.json` (`cat.bmp.oneira.json`), which the others have on request. GIF that moves has it in a comment.
 """
 
 from pathlib import Path
@@ -81,6 +81,8 @@ def _text(picture: Image.Image, kind: Format) -> str | None:
         found = picture.info.get(KEYWORD)
     elif kind.recipe == "description":
         found = picture.getexif().get(ExifTags.Base.ImageDescription)
+    elif kind.name == "GIF":
+        found = picture.info.get("comment")
     else:
         found = picture.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)
     if isinstance(found, bytes):

@@ -122,8 +122,15 @@ def sniff(data: bytes, name: str) -> Format:
             if not known.available():
                 raise ImageError(f"{name} is {known.name}, which this Pillow cannot read; allowed: {readable()}")
             return known
-    what = next((what for what, magic in _OTHERS if magic.search(head)), "no picture that is known here")
-    raise ImageError(f"{name} is {what}; allowed: {readable()}")
+    raise ImageError(f"{name} is {looks_like(head) or 'no picture that is known here'}; allowed: {readable()}")
+
+
+def looks_like(head: bytes) -> str | None:
+    """What a file that begins with `head` is, in words such as "a PDF document"; None where that is not known."""
+    known = next((known.name for known in FORMATS if known.magic.search(head)), None)
+    if known is not None:
+        return f"a picture ({known})"
+    return next((what for what, magic in _OTHERS if magic.search(head)), None)
 
 
 def format_for(path: PathLike) -> Format:

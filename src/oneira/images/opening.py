@@ -22,8 +22,8 @@ def _without_blocking(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def open_regular(path: PathLike) -> BufferedReader:
-    """Open a regular file for reading.
+def open_regular(path: PathLike, what: str = "picture") -> BufferedReader:
+    """Open a regular file for reading; `what` it should hold is how errors speak of it.
 
     Raises ImageError, in one line, where there is none, where it is a folder, a pipe or a device, or where it may not
     be read.
@@ -31,9 +31,9 @@ def open_regular(path: PathLike) -> BufferedReader:
     try:
         file = open(path, "rb", opener=_without_blocking)  # noqa: SIM115 - Path.open takes no opener
     except FileNotFoundError:
-        raise ImageError(_missing(Path(path))) from None
+        raise ImageError(_missing(Path(path), what)) from None
     except IsADirectoryError:
-        raise ImageError(f"{shown(path)} is a folder; a picture file is needed") from None
+        raise ImageError(f"{shown(path)} is a folder; a {what} file is needed") from None
     except PermissionError:
         raise ImageError(f"{shown(path)} may not be read: permission denied") from None
     except (OSError, ValueError) as error:
@@ -42,8 +42,8 @@ def open_regular(path: PathLike) -> BufferedReader:
     mode = os.fstat(file.fileno()).st_mode
     if not stat.S_ISREG(mode):
         file.close()
-        what = next((what for test, what in _KINDS if test(mode)), "no regular file")
-        raise ImageError(f"{shown(path)} is {what}; a picture file is needed: save it to a file first")
+        kind = next((kind for test, kind in _KINDS if test(mode)), "no regular file")
+        raise ImageError(f"{shown(path)} is {kind}; a {what} file is needed: save it to a file first")
     return file
 
 
@@ -66,9 +66,9 @@ def sha256_of(path: PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _missing(path: Path) -> str:
+def _missing(path: Path, what: str) -> str:
     try:
         beside = [entry.name for entry in path.parent.iterdir()]
     except OSError:
-        return f"no picture {shown(path)}: there is no folder {shown(path.parent)}"
-    return f"no picture {shown(path)}{nearest(path.name, beside)}"
+        return f"no {what} {shown(path)}: there is no folder {shown(path.parent)}"
+    return f"no {what} {shown(path)}{nearest(path.name, beside)}"

@@ -4,14 +4,12 @@ import re
 from typing import IO
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from oneira.errors import ImageError
+from oneira.images.levels import FULL, from_levels, levels_of
 from oneira.images.picture import MAX_PIXELS
-from oneira.images.saving import samples_of
 
-FULL = 255
 LONGEST_HEADER = 1024  # bytes, comments included
 # Numbers stand apart by blanks, or by comments, which end with the line; a single blank ends the header.
 HEADER = re.compile(rb"P6(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)\s\Z")
@@ -34,15 +32,13 @@ def read_frame(stream: IO[bytes], name: str) -> Tensor | None:
     data = _read(stream, wanted)
     if len(data) < wanted:
         raise ImageError(f"{name} ends inside a frame: {len(data):,} of its {wanted:,} bytes came")
-    # As files are read: the same numbers to the last bit.
-    samples = np.frombuffer(data, np.uint8).reshape(height, width, 3).astype(np.float32)
-    return torch.from_numpy(samples).div_(FULL).permute(2, 0, 1)[None].contiguous()
+    return from_levels(np.frombuffer(data, np.uint8).reshape(height, width, 3))
 
 
 def ppm_frame(image: Tensor) -> bytes:
     """`image` (1, 3, h, w) as a frame; what lies outside [0, 1] is clamped, then rounded to the nearest level."""
     height, width = image.shape[2:]
-    return b"P6\n%d %d\n%d\n" % (width, height, FULL) + samples_of(image, FULL).astype(np.uint8).tobytes()
+    return b"P6\n%d %d\n%d\n" % (width, height, FULL) + levels_of(image).tobytes()
 
 
 def _header(stream: IO[bytes], name: str) -> tuple[int, int, int] | None:

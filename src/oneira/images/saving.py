@@ -71,7 +71,7 @@ def check_output(path: PathLike, *, depth: int = 8, quality: int | None = None) 
     """See, before anything long is computed, that a picture can be written there; ImageError says why not."""
     kind = format_for(path)
     _check_options(kind, depth, quality)
-    obstacle = _obstacle(Path(path))
+    obstacle = obstacle_to(Path(path))
     if obstacle is not None:
         raise ImageError(f"cannot write {shown(path)}: {obstacle}")
 
@@ -88,7 +88,7 @@ def encode(
     """The bytes of the file that `save` would write; `extension` such as ".png". The same arguments and errors."""
     kind = format_for(f"picture{extension}")
     _check_options(kind, depth, quality)
-    _check_picture(image, alpha, kind)
+    check_picture(image, alpha, kind)
     image = image.detach().to("cpu", torch.float32)
     if alpha is not None:
         alpha = alpha.detach().to("cpu", torch.float32)
@@ -102,7 +102,7 @@ def encode(
     return _encoded(Image.fromarray(samples.astype(np.uint8)), kind, recipe, quality)
 
 
-def _obstacle(path: Path) -> str | None:
+def obstacle_to(path: Path) -> str | None:
     """Why no file can be put at `path`, or None."""
     if "\0" in str(path) or len(os.fsencode(path.name)) > _LONGEST_NAME:
         return f"a file name has at most {_LONGEST_NAME} bytes here, none of them 0"
@@ -130,7 +130,8 @@ def _check_options(kind: Format, depth: int, quality: int | None) -> None:
         raise ImageError(f"quality {quality}; allowed: 1 to 100")
 
 
-def _check_picture(image: Tensor, alpha: Tensor | None, kind: Format) -> None:
+def check_picture(image: Tensor, alpha: Tensor | None, kind: Format) -> None:
+    """See that a picture, and its alpha if it has one, can be written as `kind`; ImageError says why not."""
     for what, tensor, channels in (("picture", image, 3), ("alpha", alpha, 1)):
         if tensor is None:
             continue

@@ -54,6 +54,10 @@ class Canvas(ABC):
     def starting_from(self, image: Tensor) -> "Canvas":
         """The same canvas, beginning with `image` (b, 3, h, w) instead."""
 
+    def going_on(self, image: Tensor) -> "Canvas":
+        """The same canvas, beginning with what it, or one like it, has made: what it keeps of a picture stays."""
+        return self.starting_from(image)
+
 
 def pink_noise(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """Noise whose amplitude falls as 1/frequency, as natural pictures' does; mean 0, deviation 1 per channel."""

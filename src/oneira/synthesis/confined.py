@@ -47,6 +47,10 @@ class Confined(Canvas):
         """From then on, `image` is what is kept."""
         return replace(self, canvas=self.canvas.starting_from(image), picture=image)
 
+    def going_on(self, image: Tensor) -> "Confined":
+        """What is kept stays the picture."""
+        return replace(self, canvas=self.canvas.going_on(image))
+
 
 class ConfinedSurface(Surface):
     """The inner surface seen through the mask, both at one size."""

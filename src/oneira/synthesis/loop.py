@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from oneira.errors import CheckpointError, PlanError, SynthesisError
-from oneira.features.encoder import Encoder
+from oneira.features.encoder import Encoder, Shelf
 from oneira.features.hardware import choose_device, choose_precision
 from oneira.features.weights import Progress
 from oneira.objectives import BoundObjective
@@ -36,7 +36,7 @@ class Synthesis(Run):
 
     `device` and `precision` may be `auto`; `weights` names a file for a backbone; `offline` forbids downloads;
     `progress` is told of them. `max_memory`: the bytes of memory that the process may hold, libraries and weights
-    included; how to run below it is chosen before the first step, see `settle`.
+    included; how to run below it is chosen before the first step, see `settle`. `shelf`: runs with one share networks.
     Raises AddressError or PlanError, before any weights are read, for layers that are not there or pictures too small
     for them. Iterating raises SynthesisError where memory does not suffice, or a loss is not finite twice: `image` then
     still is the last good picture.
@@ -53,6 +53,7 @@ class Synthesis(Run):
         offline: bool = False,
         progress: Progress | None = None,
         max_memory: int | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         require_seed(seed)
         self.plan = plan
@@ -63,7 +64,7 @@ class Synthesis(Run):
             raise PlanError(f"a limit of memory is for the processor's, and this runs on {self.device}: leave it out")
         self._max_memory = max_memory
         self._settled: str | None = None
-        self._loading = {"weights": weights, "offline": offline, "progress": progress}
+        self._loading = {"weights": weights, "offline": offline, "progress": progress, "shelf": shelf}
         self.encoder = self._encoder(self.precision)
         rehearse(plan, self.encoder)
         self._generator = torch.Generator().manual_seed(seed)

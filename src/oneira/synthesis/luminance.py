@@ -40,6 +40,10 @@ class Luminance(Canvas):
         """From then on, the colours are those of `image`."""
         return replace(self, canvas=self.canvas.starting_from(image), picture=image)
 
+    def going_on(self, image: Tensor) -> "Luminance":
+        """The colours stay the picture's."""
+        return replace(self, canvas=self.canvas.going_on(image))
+
 
 class LuminanceSurface(Surface):
     """The inner surface's luma and the picture's chroma, at one size."""

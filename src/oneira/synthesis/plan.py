@@ -89,6 +89,7 @@ class Plan(Declaration):
             offline=means.offline,
             progress=means.progress,
             max_memory=means.max_memory,
+            shelf=means.shelf,
         )
 
     def _require_tended_values(self) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from oneira.errors import PlanError
+from oneira.features.encoder import Shelf
 from oneira.features.weights import Progress
 from oneira.synthesis.steps import Outcome, Step
 
@@ -41,6 +42,7 @@ class Means:
     offline: bool = False
     progress: Progress | None = None
     max_memory: int | None = None
+    shelf: Shelf | None = None
 
 
 class Declaration(ABC):

@@ -23,6 +23,7 @@ class Dream(Journeys, Ways, Wishes):  # pydantic lists the fields of the last on
 
     presets: ClassVar[Mapping[str, Preset]] = PRESETS
     positional: ClassVar[tuple[str, ...]] = ("image",)
+    grows: ClassVar[bool] = True
 
     image: ImagePath | None = Field(None, description="the picture to dream in; a --start of noise needs none")
     size: int | None = Field(
@@ -39,6 +40,8 @@ class Dream(Journeys, Ways, Wishes):  # pydantic lists the fields of the last on
             raise ValueError("--like finds its own layers, --through leads from one to another: choose one")
         if self.zoom is None and self.rotate:
             raise ValueError("--rotate turns the frames of --zoom: name a factor, such as --zoom 1.02")
+        if self.loop and (self.zoom in (None, 1.0) or self.frames < 2):
+            raise ValueError("--loop closes a dive: name --zoom, a factor such as 1.02, and two --frames at least")
         return self
 
     def plan(self) -> Plan:

@@ -71,7 +71,8 @@ class Technique(BaseModel, ABC):
     `presets` holds named sets of options, each after its source; one of them sets nothing. Options given beside a
     preset override it. `positional` names the pictures that are told by their place, not by name, of which the last may
     be several; a picture whose field has a default, None, may be left out. `stands_for` names fields, None unless told,
-    that stand in place of another, which then may not be told too.
+    that stand in place of another, which then may not be told too. `grows`: whether what it made of a picture would
+    grow if it were made again of that, without end.
     """
 
     # Neither infinity nor NaN: a recipe could not hold them.
@@ -80,6 +81,7 @@ class Technique(BaseModel, ABC):
     positional: ClassVar[tuple[str, ...]] = ()
     stands_for: ClassVar[Mapping[str, str]] = MappingProxyType({})
     also_called: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    grows: ClassVar[bool] = False
 
     size: int | str | None = Field(512, ge=16, le=16384, description="long side of the result, in pixels")
     model: str = Field("pocket", description="backbone whose layers are meant where none is named (oneira models)")
@@ -173,6 +175,18 @@ class Technique(BaseModel, ABC):
             self._pictures[path] = Picture.open(located(path))
         return self._pictures[path]
 
+    def of(self, path: str, picture: Picture | None = None) -> Self:
+        """The same at work on another picture: the file at `path`, or `picture`, which is called so.
+
+        All else that it has read is shared. Raises PlanError where it works on no picture.
+        """
+        name, before = self._place_of_work()
+        other = self.model_copy(update={name: (path,) if isinstance(getattr(self, name), tuple) else path})
+        other._pictures = {read: each for read, each in self._pictures.items() if read != before}
+        if picture is not None:
+            other._pictures[path] = picture
+        return other
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person may want to know about the pictures that have been read."""
@@ -230,6 +244,13 @@ class Technique(BaseModel, ABC):
     def worked_on(self) -> str | None:
         """The picture that is told first by its place; None where none is."""
         return next((self.inputs[name][0] for name in self.positional if name in self.inputs), None)
+
+    def _place_of_work(self) -> tuple[str, str]:
+        """The field that names the picture that is worked on, and that picture."""
+        for name in self.positional:
+            if name in self.inputs:
+                return name, self.inputs[name][0]
+        raise PlanError(f"{self.verb()} works on no picture here: name one")
 
     def recipe(self, run: Run) -> Recipe:
         """All that made the picture of `run`."""

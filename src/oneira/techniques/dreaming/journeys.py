@@ -24,6 +24,14 @@ class Journeys(Technique):
     zoom: float | None = Field(None, gt=0.5, le=4, description="dive: each frame is the last, magnified, and dreamt in")
     rotate: float = Field(0.0, ge=-180, le=180, description="with --zoom: degrees to turn between frames")
     frames: int = Field(60, ge=1, le=100_000, description="with --zoom: how many frames")
+    loop: bool = Field(
+        False, description="with --zoom, into a film: the last frame flows into the first, which comes up in the middle"
+    )
+
+    @property
+    def travels(self) -> bool:
+        """Whether there is a journey, whose stages a film can show."""
+        return self.zoom is not None or self.through is not None
 
     def way(self) -> list[tuple[str, str | None]]:
         """The layers to go through, and the channels of each; PlanError for what is no way."""

@@ -1,0 +1,177 @@
+"""`oneira video`: a technique on every frame of a film, and the film written when all are there."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, ValidationError
+
+from oneira.catalogue import TECHNIQUES
+from oneira.cli.display import Display
+from oneira.cli.inner import missing_verb, outer_command
+from oneira.cli.interrupts import Interrupts
+from oneira.cli.options import argument, chosen, options_of
+from oneira.cli.outputs import free_output, require_output
+from oneira.cli.run_options import RunOptions
+from oneira.cli.verbs import Given
+from oneira.errors import PlanError, RecipeError
+from oneira.images import Recipe
+from oneira.motion.coherence import Coherence
+from oneira.motion.filming import VIDEO, Filmed, Filming
+from oneira.motion.look import FilmLook
+from oneira.motion.reading import Clip
+from oneira.motion.work import WorkFolder
+from oneira.motion.writing import check_film, write_film
+from oneira.synthesis.run import Means
+from oneira.techniques import Technique, located
+from oneira.techniques.refusals import refusal
+
+# What belongs to single pictures, or to runs that are resumed by an option.
+WITHOUT = frozenset(
+    {"max_memory", "save_every", "resume", "stages", "csv", "depth", "sidecar", "record", "every", "fps"}
+)
+
+
+class VideoOptions(RunOptions):
+    """How a film is made, and where it goes."""
+
+    output: Path | None = Field(
+        None,
+        description="where the film goes; its extension chooses the format: .mp4 .mov .mkv .webm .gif .webp .png "
+        "(default: NAME-VERB.mp4 in this folder, never over another)",
+    )
+
+
+class FilmOptions(Coherence):
+    """How frames hold together, and what is kept of the film."""
+
+    mute: bool = Field(False, description="leave the sound out")
+    quality: int = Field(FilmLook().quality, ge=1, le=100, description=FilmLook.model_fields["quality"].description)
+
+
+@dataclass(frozen=True)
+class FilmJob:
+    """A technique that works on a film, told as its picture, and what the film is to be like."""
+
+    technique: Technique
+    film: FilmOptions
+
+    @classmethod
+    def from_recipe(cls, recipe: Recipe) -> Self:
+        """As a film's recipe has it. Raises RecipeError where it does not fit."""
+        verb, options, film = (recipe.options.get(name) for name in ("verb", "options", "film"))
+        if not (isinstance(verb, str) and verb in TECHNIQUES and isinstance(options, dict) and isinstance(film, dict)):
+            raise RecipeError(f"the recipe does not fit {VIDEO}: it tells no verb, or nothing of the film")
+        inner = recipe.model_copy(update={"technique": verb, "options": options})
+        try:
+            return cls(TECHNIQUES[verb].from_recipe(inner), FilmOptions(**film))
+        except ValidationError as error:
+            raise RecipeError(f"the recipe does not fit {VIDEO}: {refusal(error, FilmOptions, VIDEO)}") from error
+
+    def run(self, running: RunOptions, output: Path, display: Display) -> int:
+        """Make the film; the exit status. Raises what `Clip.open` and `Filming` do."""
+        technique, path = self.technique, self.technique.worked_on
+        if path is None:
+            raise PlanError(f"{technique.verb()} works on no picture: it has no use for a film's")
+        weights = {} if running.weights is None else {technique.model: running.weights}
+        means = Means(
+            running.seed, running.device, running.precision, weights, running.offline, progress=display.download
+        )
+        coherence = Coherence(**self.film.model_dump(include=set(Coherence.model_fields)))
+        with display.notices():
+            clip = Clip.open(path)
+            check_film(output, sound=clip if clip.sounds and not self.film.mute else None)
+            filming = Filming(technique, clip, WorkFolder(output), coherence, means)
+            return _VideoRun(filming, output, self.film, running, display).execute()
+
+
+def _video(placed: Sequence[str], given: Given | None, **options: Any) -> int:
+    if given is None:
+        raise missing_verb(VIDEO)
+    running = chosen(VideoOptions, VIDEO, options)
+    job = FilmJob(given.of(placed[0]), chosen(FilmOptions, VIDEO, options))
+    stem = f"{Path(placed[0]).stem}-{job.technique.verb()}"
+    output = running.output or free_output(Path(), stem, ".mp4", resume=False)
+    require_output(output, map(located, job.technique.input_paths), running.depth, film=True)
+    return job.run(running, output, Display(quiet=running.quiet, json=running.as_json))
+
+
+class _VideoRun:
+    """What is shown of a film in the making, and how it ends."""
+
+    def __init__(
+        self, filming: Filming, output: Path, film: FilmOptions, running: RunOptions, display: Display
+    ) -> None:
+        self._filming = filming
+        self._output = output
+        self._film = film
+        self._running = running
+        self._display = display
+        self._interrupts = Interrupts()
+        self._started = time.monotonic()
+
+    def execute(self) -> int:
+        with self._interrupts.caught():
+            try:
+                if self._filmed():
+                    self._write()
+                    return self._interrupts.status
+            except KeyboardInterrupt:
+                pass
+        self._display.note(f"interrupted; {self._filming.work.told}; the same command goes on")
+        return self._interrupts.status
+
+    def _filmed(self) -> bool:
+        """Make the frames, until the end or a signal; True at the end."""
+        with self._display.progress():
+            for filmed in self._filming:
+                self._interrupts.patient = True
+                self._tell(filmed)
+                if self._interrupts.received is not None and filmed.done != filmed.total:
+                    return False
+        return True
+
+    def _write(self) -> None:
+        self._interrupts.patient = False  # all frames are kept: to stop at once loses nothing
+        filming, clip = self._filming, self._filming.clip
+        size, count = filming.size, filming.count
+        write_film(
+            self._output,
+            filming.frames(),
+            size=size,
+            time_base=clip.time_base,
+            rate=clip.rate,
+            look=FilmLook(quality=self._film.quality),
+            sound=None if self._film.mute or not clip.sounds else clip,
+            recipe=None if self._running.no_recipe else filming.recipe(self._film.model_dump()),
+        )
+        filming.finish()
+        for note in filming.notes:
+            self._display.note(note)
+        self._display.done(self._output, size, time.monotonic() - self._started, count)
+
+    def _tell(self, filmed: Filmed) -> None:
+        verb = self._filming.verb
+        if filmed.step is not None:
+            height, width = filmed.step.size
+            self._display.note(filmed.step.note)
+            self._display.advance(verb, filmed.done, filmed.total, f"{width}x{height}", filmed.step.losses)
+            return
+        self._display.advance(verb, filmed.done, filmed.total, "", {})
+        self._display.record({"frame": filmed.done, "frames": filmed.total, "shot": filmed.begins_shot})
+
+
+video = outer_command(
+    _video,
+    VIDEO,
+    """Make a film in which every frame goes through a verb, and holds together with the one before.
+
+    CLIP is a film: MP4, MOV, Matroska, WebM, AVI or MPEG. Its sound and its times are kept. Finished frames lie in a
+    folder beside the film until it is written; interrupted, the same command goes on at the first unfinished frame.
+    """,
+    [argument("clip", str, "the film"), *options_of(FilmOptions)],
+    running=VideoOptions,
+    without=WITHOUT,
+)

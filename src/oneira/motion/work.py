@@ -1,0 +1,95 @@
+"""The finished pictures of a job that takes long, in a folder beside what it makes, until that is there."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from oneira.errors import CheckpointError, FilmError, ImageError
+from oneira.files import write_whole
+from oneira.images import Recipe, load, save
+
+JOB = "job.json"
+DIGITS = 6
+
+
+class WorkFolder:
+    """`OUTPUT.frames/`: pictures by number from 1, each written whole, and `job.json`, which tells whose they are.
+
+    What is read again has been rounded to levels of 8 bits: who goes on from a picture that was kept goes on from what
+    `kept` returns, so that a job that was stopped ends in the same bytes as one that was not.
+    """
+
+    def __init__(self, output: Path) -> None:
+        self._output = output
+        self.folder = output.with_name(f"{output.name}.frames")
+
+    def beside(self, name: str) -> "WorkFolder":
+        """Another one for the same output."""
+        return WorkFolder(self._output.with_name(f"{self._output.name}.{name}"))
+
+    def claim(self, job: Mapping[str, object]) -> int:
+        """Begin the job, or go on with it; how many pictures from 1 on are there already, without a gap.
+
+        `job` is all that decides the pictures, as JSON. Raises CheckpointError where the folder holds pictures of
+        another, or something else; FilmError where it cannot be written to.
+        """
+        told = json.dumps(job, indent=1, sort_keys=True, allow_nan=False) + "\n"
+        try:
+            if not self.folder.exists():
+                self.folder.mkdir()
+            if {path.name for path in self.folder.iterdir()} <= {JOB}:  # what was killed before its first picture
+                write_whole(self.folder / JOB, lambda file: file.write(told.encode()))
+            if not self._is_of(told):
+                raise CheckpointError(
+                    f"{str(self.folder)!r} holds finished frames of another job: remove it, or name another output"
+                )
+        except OSError as error:
+            raise FilmError(f"cannot write into {str(self.folder)!r}: {error.strerror or error}") from error
+        return self.finished
+
+    @property
+    def told(self) -> str:
+        """What is there, for a person."""
+        return f"{self.finished} finished frames are kept in {self.folder}"
+
+    @property
+    def finished(self) -> int:
+        """How many pictures from 1 on are there, without a gap."""
+        count = 0
+        while self.path(count + 1).exists():
+            count += 1
+        return count
+
+    def path(self, number: int) -> Path:
+        """Where a picture is kept."""
+        return self.folder / f"{number:0{DIGITS}d}.png"
+
+    def keep(self, number: int, image: Tensor, recipe: Recipe | None = None) -> None:
+        """Write a picture (1, 3, h, w), and how it was made. Raises FilmError where the disk refuses."""
+        try:
+            save(self.path(number), image, recipe=recipe)
+        except ImageError as error:
+            raise FilmError(f"{error}; what is finished stays in {str(self.folder)!r}") from error
+
+    def kept(self, number: int) -> Tensor:
+        """A picture that was kept. Raises ImageError where it is damaged."""
+        return load(self.path(number))
+
+    def forget_after(self, number: int) -> None:
+        """Remove the pictures behind `number`: they are to be made again."""
+        for path in self.folder.glob("[0-9]*.png"):
+            if path.stem.isdecimal() and int(path.stem) > number:
+                path.unlink()
+
+    def remove(self) -> None:
+        """All of it: what it was for is there."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _is_of(self, told: str) -> bool:
+        try:
+            return (self.folder / JOB).read_text() == told
+        except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
+            return False
