@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,13 @@ import torch
 
 from oneira.cli.main import main
 from oneira.images import load, resize, sample, save
+from oneira.motion import Reel, write_film
 from oneira.techniques import TECHNIQUES
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md")] + [
     ROOT / "docs" / f"{name}.md"
-    for name in ("dream", "style", "feedforward", "texture", "inversion", "inside", "pocket")
+    for name in ("dream", "style", "feedforward", "texture", "inversion", "inside", "motion", "pocket")
 ]
 # Shown at the size that users want; run at one that takes a second. Nothing else about a command is changed.
 SMALL = {
@@ -36,6 +38,7 @@ STYLE_TRAININGS = {
     "instance/log.csv": ["--network", "instance"],
     "batch/log.csv": ["--network", "batch"],
 }
+OUTERS = {"video", "animate"}  # which take a verb within
 COPYING = {"efros-leung", "wei-levoy", "quilting"}  # methods without steps
 
 
@@ -54,7 +57,8 @@ def shown_commands():
 def reduced(command):
     """The command with the options of SMALL in place of its own of those names."""
     words = shlex.split(command)
-    small = [] if "--data" in words and words[0] == "deconv" else SMALL.get(words[0], [])
+    verb = next((word for word in words[1:] if word in SMALL), words[0]) if words[0] in OUTERS else words[0]
+    small = [] if "--data" in words and words[0] == "deconv" else SMALL.get(verb, [])
     for option in small[::2]:
         while option in words:
             at = words.index(option)
@@ -99,6 +103,7 @@ def folder(tmp_path, monkeypatch):
             place.mkdir(parents=True)
             for index in range(6):
                 save(place / f"{index}.png", torch.rand(1, 3, 16, 16, generator=generator))
+    write_film("clip.mp4", Reel.steady([lambda: load(sample("cat"))[..., :48, :64]] * 3, Fraction(12)), size=(48, 64))
     return tmp_path
 
 
@@ -117,6 +122,8 @@ def test_a_command_in_a_document_runs(command, folder, capsys):
     words = reduced(command)
     if words[0] == "recipe" or words[0] == "rerun":
         assert main(["style", "cat.jpg", "starry_night.jpg", "-o", "cat-style.png", *SMALL["style"], "-q"]) == 0
+    if "starry.mp4" in words and words[0] in ("recipe", "rerun"):
+        assert main(["video", "clip.mp4", "-o", "starry.mp4", "stylize", *SMALL["stylize"], "-q"]) == 0
     if "--evaluate" in words:
         pytest.skip("needs the validation data of Tiny ImageNet, which is not shipped")
     if "--resume" in words:

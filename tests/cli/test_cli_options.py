@@ -8,6 +8,7 @@ from noise_pictures import noise
 
 from oneira.catalogue import TECHNIQUES
 from oneira.cli import atlas, bench, provenance, save_style, train, verbs
+from oneira.cli.animate_options import AnimateRunning
 from oneira.cli.atlas import AtlasOptions
 from oneira.cli.bench import BenchOptions, BenchStyleOptions
 from oneira.cli.benchmarks.comparison import Comparison
@@ -17,6 +18,7 @@ from oneira.cli.run_options import RerunOptions, RunOptions, StylizeOptions
 from oneira.cli.save_style import FIELDS, SaveOptions
 from oneira.cli.stylize import WITHOUT
 from oneira.cli.train import DECLARED_HERE, TrainOptions
+from oneira.cli.video import VideoOptions
 from oneira.features.training import Phase, TrainingSettings
 from oneira.feedforward import TrainedNetwork, TransformerNetwork
 from oneira.images import save
@@ -581,7 +583,7 @@ def test_an_option_of_rerun_reaches_the_run(name, oneira, dream, request):
 
 
 def test_every_option_of_a_run_is_listed_here():
-    for options in (RunOptions, RerunOptions, StylizeOptions):
+    for options in (RunOptions, RerunOptions, StylizeOptions, VideoOptions, AnimateRunning):
         assert set(RUN) == set(options.model_fields)
 
 

@@ -8,7 +8,18 @@ from noise_pictures import noise
 import oneira as on
 from oneira.catalogue import TECHNIQUES
 
-VERBS = [*TECHNIQUES, "save-style", "rerun", "recipe", "models", "bench", "bench style", "train backbone"]
+VERBS = [
+    *TECHNIQUES,
+    "save-style",
+    "animate",
+    "video",
+    "rerun",
+    "recipe",
+    "models",
+    "bench",
+    "bench style",
+    "train backbone",
+]
 
 
 def test_it_tells_its_version_and_its_verbs(oneira):

@@ -1,7 +1,7 @@
 """`oneira animate`: pictures into a film, or one verb's pictures, of which each is made a little otherwise."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -30,7 +30,6 @@ from oneira.motion.slides import frame_size, letterboxed, paced, pictures_in, sh
 from oneira.motion.varying import ANIMATE, FRAMES, STYLES, Variation, Varied, between, vary
 from oneira.motion.work import WorkFolder
 from oneira.motion.writing import write_film
-from oneira.synthesis.run import Means
 from oneira.techniques import SAMPLE, Technique, located
 from oneira.techniques.refusals import option_name
 
@@ -142,7 +141,7 @@ def _of_verb(given: Given, making: Making) -> int:
     output = making.output(name, [located(path) for shot in shots for path in shot.input_paths])
     captions = [", ".join(texts) for texts in zip(*(variation.captions for variation in variations), strict=True)]
     work, interrupts = WorkFolder(output), Interrupts()
-    course = Varied(shots, work, _means(first, making))
+    course = Varied(shots, work, making.running.means(first.model, making.display.download))
 
     def made() -> Film | None:
         interrupts.patient = True
@@ -202,20 +201,6 @@ def _variations(given: Given, options: AnimateOptions) -> list[Variation]:
     if len({variation.field for variation in found}) < len(found):
         raise PlanError(f"--between leads by --{STYLES}: leave --vary {STYLES} out")
     return found
-
-
-def _means(technique: Technique, making: Making) -> Means:
-    running = making.running
-    weights: Mapping[str, Path] = {} if running.weights is None else {technique.model: running.weights}
-    return Means(
-        running.seed,
-        running.device,
-        running.precision,
-        weights,
-        running.offline,
-        making.display.download,
-        running.memory_limit,
-    )
 
 
 def _advanced_to_the_end(course: Varied, display: Display, interrupts: Interrupts) -> bool:

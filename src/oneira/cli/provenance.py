@@ -91,7 +91,8 @@ def _filmed_again(found: Recipe, film: Path, given: RerunOptions, display: Displ
     display.note(_other_versions(found))
     use_threads(found.threads, display)
     try:
-        return job.run(chosen(RunOptions, "rerun", given.model_dump() | _running(found, given)), output, display)
+        run = chosen(RunOptions, "rerun", given.model_dump() | _running(found, given))
+        return job.run(run, output, display, recorded=found.weights)
     except (PlanError, AddressError) as error:
         raise RecipeError(f"the recipe of {str(film)!r} cannot be followed: {error}") from error
 

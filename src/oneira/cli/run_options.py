@@ -16,7 +16,8 @@ from pydantic import (
 )
 
 from oneira.features.hardware import Precision
-from oneira.synthesis.run import SEEDS
+from oneira.features.weights import Progress
+from oneira.synthesis.run import SEEDS, Means
 
 # Where an option's name is not its field's; `json` would hide a method of pydantic's.
 NAMES = MappingProxyType({"output": ("--output", "-o"), "quiet": ("--quiet", "-q"), "as_json": ("--json",)})
@@ -86,6 +87,11 @@ class RunOptions(BaseModel):
     def memory_limit(self) -> int | None:
         """`max_memory` in bytes."""
         return None if self.max_memory is None else int(TypeAdapter(ByteSize).validate_python(self.max_memory))
+
+    def means(self, model: str, progress: Progress) -> Means:
+        """What a picture is made with; `--weights` are those of `model`."""
+        weights = {} if self.weights is None else {model: self.weights}
+        return Means(self.seed, self.device, self.precision, weights, self.offline, progress, self.memory_limit)
 
     @model_validator(mode="after")
     def _recipe_or_none(self) -> Self:

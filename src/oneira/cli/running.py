@@ -29,7 +29,7 @@ from oneira.synthesis.checkpoints import (
 )
 from oneira.synthesis.run import Run
 from oneira.synthesis.steps import Step
-from oneira.techniques import Technique, begin, located
+from oneira.techniques import Technique, located
 
 
 def run_technique(
@@ -97,16 +97,7 @@ class _PictureRun:
         for note in technique.notes:
             self._display.note(note)
         try:
-            run = begin(
-                plan,
-                seed=options.seed,
-                device=options.device,
-                precision=options.precision,
-                weights={} if options.weights is None else {technique.model: options.weights},
-                offline=options.offline,
-                progress=self._display.download,
-                max_memory=options.memory_limit,
-            )
+            run = plan.begin(options.means(technique.model, self._display.download))
         except PlanError as error:
             # The plan as such has been made: what it does not go with is this picture, or this machine.
             raise OneiraError(str(error)) from error

@@ -1,9 +1,10 @@
 """`oneira video`: a technique on every frame of a film, and the film written when all are there."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from pydantic import Field, ValidationError
@@ -24,7 +25,6 @@ from oneira.motion.look import FilmLook
 from oneira.motion.reading import Clip
 from oneira.motion.work import WorkFolder
 from oneira.motion.writing import check_film, write_film
-from oneira.synthesis.run import Means
 from oneira.techniques import Technique, located
 from oneira.techniques.refusals import refusal
 
@@ -70,21 +70,28 @@ class FilmJob:
         except ValidationError as error:
             raise RecipeError(f"the recipe does not fit {VIDEO}: {refusal(error, FilmOptions, VIDEO)}") from error
 
-    def run(self, running: RunOptions, output: Path, display: Display) -> int:
-        """Make the film; the exit status. Raises what `Clip.open` and `Filming` do."""
+    def run(
+        self,
+        running: RunOptions,
+        output: Path,
+        display: Display,
+        *,
+        recorded: Mapping[str, str] = MappingProxyType({}),
+    ) -> int:
+        """Make the film; the exit status. Raises what `Clip.open`, `check_film` and `Filming` do.
+
+        `recorded`: what weights should be, SHA-256 by backbone; others are noted.
+        """
         technique, path = self.technique, self.technique.worked_on
         if path is None:
             raise PlanError(f"{technique.verb()} works on no picture: it has no use for a film's")
-        weights = {} if running.weights is None else {technique.model: running.weights}
-        means = Means(
-            running.seed, running.device, running.precision, weights, running.offline, progress=display.download
-        )
+        means = running.means(technique.model, display.download)
         coherence = Coherence(**self.film.model_dump(include=set(Coherence.model_fields)))
         with display.notices():
             clip = Clip.open(path)
             check_film(output, sound=clip if clip.sounds and not self.film.mute else None)
             filming = Filming(technique, clip, WorkFolder(output), coherence, means)
-            return _VideoRun(filming, output, self.film, running, display).execute()
+            return _VideoRun(filming, output, self.film, running, display, recorded).execute()
 
 
 def _video(placed: Sequence[str], given: Given | None, **options: Any) -> int:
@@ -102,13 +109,20 @@ class _VideoRun:
     """What is shown of a film in the making, and how it ends."""
 
     def __init__(
-        self, filming: Filming, output: Path, film: FilmOptions, running: RunOptions, display: Display
+        self,
+        filming: Filming,
+        output: Path,
+        film: FilmOptions,
+        running: RunOptions,
+        display: Display,
+        recorded: Mapping[str, str],
     ) -> None:
         self._filming = filming
         self._output = output
         self._film = film
         self._running = running
         self._display = display
+        self._recorded = recorded
         self._interrupts = Interrupts()
         self._started = time.monotonic()
 
@@ -120,7 +134,9 @@ class _VideoRun:
                     return self._interrupts.status
             except KeyboardInterrupt:
                 pass
-        self._display.note(f"interrupted; {self._filming.work.told}; the same command goes on")
+        work = self._filming.work
+        kept = f"{work.told}; the same command goes on" if work.finished else "no frame is done"
+        self._display.note(f"interrupted: {kept}; {self._output} was not written")
         return self._interrupts.status
 
     def _filmed(self) -> bool:
@@ -137,6 +153,8 @@ class _VideoRun:
         self._interrupts.patient = False  # all frames are kept: to stop at once loses nothing
         filming, clip = self._filming, self._filming.clip
         size, count = filming.size, filming.count
+        recipe = filming.recipe(self._film.model_dump())
+        self._tell_weights(recipe)
         write_film(
             self._output,
             filming.frames(),
@@ -145,12 +163,20 @@ class _VideoRun:
             rate=clip.rate,
             look=FilmLook(quality=self._film.quality),
             sound=None if self._film.mute or not clip.sounds else clip,
-            recipe=None if self._running.no_recipe else filming.recipe(self._film.model_dump()),
+            recipe=None if self._running.no_recipe else recipe,
         )
         filming.finish()
         for note in filming.notes:
             self._display.note(note)
         self._display.done(self._output, size, time.monotonic() - self._started, count)
+
+    def _tell_weights(self, recipe: Recipe) -> None:
+        for name, digest in recipe.weights.items():
+            if self._recorded.get(name, digest) != digest:
+                self._display.note(
+                    f"the weights of {name} are others than the recipe's "
+                    f"(SHA-256 {digest[:8]}..., not {self._recorded[name][:8]}...): the film differs"
+                )
 
     def _tell(self, filmed: Filmed) -> None:
         verb = self._filming.verb

@@ -9,9 +9,20 @@ from torch import Tensor
 
 from oneira.errors import FilmError, PlanError
 from oneira.features.encoder import Shelf
-from oneira.images import Picture, Recipe, current_versions, read_recipe, resize
+from oneira.images import Picture, Recipe, read_recipe, resize
 from oneira.images.opening import sha256_of
-from oneira.motion.coherence import ANCHORED, COMPUTED, GROWING, Carried, Coherence, Habit, Neighbour, going_on
+from oneira.motion.coherence import (
+    ANCHORED,
+    COMPUTED,
+    GROWING,
+    STEADY,
+    Carried,
+    Coherence,
+    Habit,
+    Neighbour,
+    going_on,
+    require_no_journey,
+)
 from oneira.motion.flow import find_flow
 from oneira.motion.frame import Frame
 from oneira.motion.reading import Clip
@@ -28,11 +39,15 @@ OF_NEIGHBOUR = 0.5  # share of it in what passes after the first begin with (Rud
 
 @dataclass(frozen=True, eq=False)
 class _Making:
-    """How a frame is made: by a `technique` of its own, and what becomes of the picture `then`."""
+    """How a frame is made: by a `technique` of its own, and what becomes of the picture `then`.
+
+    `steadied`: what takes the place of the frame, where that was carried over, too.
+    """
 
     technique: Technique
     declaration: Declaration
     then: Callable[[Tensor], Tensor] = lambda image: image
+    steadied: Tensor | None = None
     begins_shot: bool = False
 
 
@@ -53,7 +68,8 @@ class Filming:
     """`technique` on `clip`, whose frames take the place of the picture that it works on.
 
     `work` is where finished frames are kept: what is there is not made again, and ends in the same bytes. Iterate over
-    it; then `size`, `frames()` and `recipe()` are there. Raises PlanError for options that do not go together.
+    it; then `size`, `frames()` and `recipe()` are there. Where it ends without a finished frame, nothing stays. Raises
+    PlanError for options that do not go together.
     """
 
     def __init__(self, technique: Technique, clip: Clip, work: WorkFolder, coherence: Coherence, means: Means) -> None:
@@ -62,9 +78,9 @@ class Filming:
         self.clip = clip
         self.work = work
         self.verb = technique.verb()
-        self.notes: tuple[str, ...] = ()
+        self._losses: tuple[str, ...] = ()
         self._technique = technique
-        self._sources = work.beside("sources")
+        self._sources = work.within("sources", depth=16)  # steadied frames are to bring no noise of their own
         self._coherence = coherence
         self._means = replace(means, shelf=Shelf())
         self._flow = find_flow(coherence.flow)
@@ -73,18 +89,25 @@ class Filming:
 
     def __iter__(self) -> Iterator[Filmed]:
         done = self.work.claim(self._job())
-        if self._coherence.passes > 1:
-            self._sources.claim({"clip": self.clip.sha256})
-        yield from self._first_pass(done)
-        for number in range(2, self._coherence.passes + 1):
-            yield from self._further_pass(number, done)
+        try:
+            yield from self._first_pass(done)
+            for number in range(2, self._coherence.passes + 1):
+                yield from self._further_pass(number, done)
+        finally:
+            if not self.work.finished:
+                self.work.remove()
 
     def frames(self) -> Iterator[Frame]:
-        """The finished film, at the clip's own times; then `notes` tell what was lost of it."""
+        """The finished film, at the clip's own times; then `notes` tell what was lost of it, too."""
         with self.clip.frames() as frames:
             for number, frame in enumerate(frames, 1):
                 yield replace(frame, image=self.work.kept(self._place(self._coherence.passes, number)))
-            self.notes = frames.notes
+            self._losses = frames.notes
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person may want to know of the pictures that went into it, one line each."""
+        return (*self._technique.notes, *self._losses)
 
     @property
     def count(self) -> int:
@@ -107,49 +130,60 @@ class Filming:
     def finish(self) -> None:
         """Remove what was kept: the film is there."""
         self.work.remove()
-        self._sources.remove()
 
     def _job(self) -> Mapping[str, object]:
         """All that decides the frames."""
-        technique, means = self._technique, self._means
+        technique = self._technique
         others = [path for path in technique.input_paths if path != technique.worked_on]
         return {
             "verb": technique.verb(),
             "options": technique.model_dump(mode="json", exclude=set(technique.input_fields())),
             "clip": self.clip.sha256,
             "inputs": {path: sha256_of(located(path)) for path in others},
-            "weights": {name: sha256_of(path) for name, path in means.weights.items()},
             "coherence": self._coherence.model_dump(),
             "flow": self._flow.identity,
-            "means": [means.seed, means.device, means.precision, torch.get_num_threads()],
-            "versions": current_versions(),
+            "means": self._means.told(),
         }
 
     def _first_pass(self, done: int) -> Iterator[Filmed]:
         """From the first frame that is not there to the last."""
         before: Neighbour | None = None
-        number = skipped = max(done - 1, 0)
+        # Later passes count on; and where a source is missing, what follows needs it.
+        there = done if self._coherence.passes == 1 else min(done, self._sources.finished)
+        number = skipped = max(there - 1, 0)
         with self.clip.frames(skip=skipped) as frames:
             for number, frame in enumerate(frames, skipped + 1):
                 source = None if before is None else resize(frame.image, _size(before.result))
                 if number > done:
-                    yield from self._filmed(number, self._of_first_pass(number, frame.image, source, before))
+                    making = self._of_first_pass(number, frame.image, source, before)
+                    if making.steadied is not None:  # before the result: a frame that is there has its source
+                        self._sources.keep(number, making.steadied)
+                    yield from self._filmed(number, making)
                 result = self.work.kept(number)
                 source = resize(frame.image, _size(result)) if source is None else source
-                before = Neighbour(source, result, number)
-                if self._coherence.passes > 1 and not self._sources.path(number).exists():
-                    self._sources.keep(number, before.source)
+                before = self._neighbour(number, source, result)
         if not number:
             raise FilmError(f"{str(self.clip.path)!r} has no frame that can be read")
         self._count = number
+
+    def _neighbour(self, number: int, source: Tensor, result: Tensor) -> Neighbour:
+        """What the next frame goes on from; later passes will ask for the `source` again."""
+        if self._coherence.passes == 1:
+            steadied = self._sources.kept(number) if self._sources.path(number).exists() else None
+            return Neighbour(source, result, number, steadied)
+        if not self._sources.path(number).exists():
+            self._sources.keep(number, source)
+        return Neighbour(self._sources.kept(number), result, number)
 
     def _of_first_pass(
         self, number: int, picture: Tensor, source: Tensor | None, before: Neighbour | None
     ) -> "_Making":
         """`source`: the picture at the size of what was made of the frame `before`; both None for the first one."""
-        own = self._technique.of(str(self.clip.path), Picture(picture, path=self.clip.path, sha256=self.clip.sha256))
+        own = self._at_work_on(picture)
         plan = own.plan()
-        if self._coherence.passes > 1 and not isinstance(plan, Plan):
+        if isinstance(plan, Plan) and not (self._coherence.keep == 0 and self._coherence.passes == 1):
+            require_no_journey(plan)
+        if not isinstance(plan, Plan) and self._coherence.passes > 1:
             raise PlanError(f"--passes are for pictures that are made step by step, which {own.verb()} does not")
         if before is None or source is None or self._cuts.is_cut(before.source, source):
             return _Making(own, plan, begins_shot=True)
@@ -157,8 +191,10 @@ class Filming:
             return _Making(own, plan)
         carried = Carried.along(self._flow, before, source, number)
         if not isinstance(plan, Plan):
+            steadied = carried.source_over(source, STEADY)
             share = self._coherence.habit(COMPUTED).keep
-            return _Making(own, plan, lambda image: carried.result_over(image, share))
+            own = self._at_work_on(steadied)
+            return _Making(own, own.plan(), lambda image: carried.result_over(image, share), steadied=steadied)
         begin = carried.added_to if own.grows else carried.result_on
         start = begin(source, self._habit.keep)
         return _Making(own, self._going_on(plan, start, carried.mask, start))
@@ -176,7 +212,7 @@ class Filming:
     def _of_further_pass(self, number: int, frame: int, source: Tensor, neighbour: Neighbour | None) -> "_Making":
         """Half of the frame's own earlier result, and half of the neighbour's new one (Ruder et al., section 3.4)."""
         earlier = self.work.kept(self._place(number - 1, frame))
-        own = self._technique.of(str(self.clip.path), Picture(source, path=self.clip.path, sha256=self.clip.sha256))
+        own = self._at_work_on(source)
         plan = own.plan()
         assert isinstance(plan, Plan)
         if neighbour is None or self._cuts.is_cut(neighbour.source, source):
@@ -184,6 +220,12 @@ class Filming:
         carried = Carried.along(self._flow, neighbour, source, frame)
         start, held = carried.result_over(earlier, OF_NEIGHBOUR), carried.result_over(earlier)
         return _Making(own, self._going_on(plan, start, carried.mask, held))
+
+    def _at_work_on(self, picture: Tensor) -> Technique:
+        # The one before has read all other inputs: they are read once for a film.
+        picture_of_clip = Picture(picture, path=self.clip.path, sha256=self.clip.sha256)
+        self._technique = self._technique.of(str(self.clip.path), picture_of_clip)
+        return self._technique
 
     def _going_on(self, plan: Plan, start: Tensor, mask: Tensor, held: Tensor) -> Plan:
         return going_on(plan, start, mask, held, self._habit, grows=self._technique.grows)
@@ -199,8 +241,18 @@ class Filming:
         for step in run:
             yield Filmed(place - 1, self._total, step)
         image = making.then(making.technique.finished(run))
+        self._require_proportions(image)
         self.work.keep(place, image, making.technique.recipe(run))
         yield Filmed(place, self._total, begins_shot=making.begins_shot)
+
+    def _require_proportions(self, image: Tensor) -> None:
+        """PlanError where frames are to go on from a picture that is not laid out as they are, such as a sheet."""
+        (height, width), (rows, columns) = self.clip.size, _size(image)
+        if self._coherence.keep != 0 and abs(rows * width - columns * height) > max(height, width):
+            raise PlanError(
+                f"{self.verb} makes pictures of {columns}x{rows} of frames of {width}x{height}: "
+                "none can go on from another; make each on its own by --keep 0"
+            )
 
     def _place(self, number: int, frame: int) -> int:
         """Where a frame of a pass is kept: in the order in which they are made."""

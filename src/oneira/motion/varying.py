@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, get_args
 
-import torch
 from pydantic.fields import FieldInfo
 
 from oneira.errors import PlanError, nearest, one_of
 from oneira.features.encoder import Shelf
-from oneira.images import InputFile, Recipe, current_versions, read_recipe, side_by_side
+from oneira.images import InputFile, Recipe, read_recipe, side_by_side
 from oneira.images.opening import sha256_of
 from oneira.motion.slides import opaque
 from oneira.motion.work import WorkFolder
@@ -183,7 +182,7 @@ class Varied:
 
     def _job(self) -> Mapping[str, object]:
         """All that decides the frames."""
-        first, means = self._shots[0], self._means
+        first = self._shots[0]
         told = [
             {**shot.model_dump(mode="json", exclude=set(shot.input_fields())), **shot.inputs} for shot in self._shots
         ]
@@ -193,9 +192,7 @@ class Varied:
             "options": told[0],
             "changes": [{name: value for name, value in each.items() if value != told[0][name]} for each in told],
             "files": {path: sha256_of(located(path)) for path in sorted(paths)},
-            "weights": {name: sha256_of(path) for name, path in means.weights.items()},
-            "means": [means.seed, means.device, means.precision, torch.get_num_threads()],
-            "versions": current_versions(),
+            "means": self._means.told(),
         }
 
 

@@ -1,5 +1,6 @@
 """The finished pictures of a job that takes long, in a folder beside what it makes, until that is there."""
 
+import copy
 import json
 import shutil
 from collections.abc import Mapping
@@ -18,17 +19,19 @@ DIGITS = 6
 class WorkFolder:
     """`OUTPUT.frames/`: pictures by number from 1, each written whole, and `job.json`, which tells whose they are.
 
-    What is read again has been rounded to levels of 8 bits: who goes on from a picture that was kept goes on from what
-    `kept` returns, so that a job that was stopped ends in the same bytes as one that was not.
+    What is read again has been rounded to levels of `depth` bits, 8 or 16: who goes on from a picture that was kept
+    goes on from what `kept` returns, so that a job that was stopped ends in the same bytes as one that was not.
     """
 
     def __init__(self, output: Path) -> None:
-        self._output = output
         self.folder = output.with_name(f"{output.name}.frames")
+        self._depth = 8
 
-    def beside(self, name: str) -> "WorkFolder":
-        """Another one for the same output."""
-        return WorkFolder(self._output.with_name(f"{self._output.name}.{name}"))
+    def within(self, name: str, *, depth: int) -> "WorkFolder":
+        """A folder inside, for other pictures of the same job: it comes with the first of them, and goes with all."""
+        inner = copy.copy(self)
+        inner.folder, inner._depth = self.folder / name, depth
+        return inner
 
     def claim(self, job: Mapping[str, object]) -> int:
         """Begin the job, or go on with it; how many pictures from 1 on are there already, without a gap.
@@ -40,7 +43,7 @@ class WorkFolder:
         try:
             if not self.folder.exists():
                 self.folder.mkdir()
-            if {path.name for path in self.folder.iterdir()} <= {JOB}:  # what was killed before its first picture
+            if self._is_fresh():  # or was killed before its first picture
                 write_whole(self.folder / JOB, lambda file: file.write(told.encode()))
             if not self._is_of(told):
                 raise CheckpointError(
@@ -53,7 +56,8 @@ class WorkFolder:
     @property
     def told(self) -> str:
         """What is there, for a person."""
-        return f"{self.finished} finished frames are kept in {self.folder}"
+        count = self.finished
+        return f"{count} finished {'frame is' if count == 1 else 'frames are'} kept in {self.folder}"
 
     @property
     def finished(self) -> int:
@@ -70,7 +74,10 @@ class WorkFolder:
     def keep(self, number: int, image: Tensor, recipe: Recipe | None = None) -> None:
         """Write a picture (1, 3, h, w), and how it was made. Raises FilmError where the disk refuses."""
         try:
-            save(self.path(number), image, recipe=recipe)
+            self.folder.mkdir(exist_ok=True)
+            save(self.path(number), image, recipe=recipe, depth=self._depth)
+        except OSError as error:
+            raise FilmError(f"cannot write into {str(self.folder)!r}: {error.strerror or error}") from error
         except ImageError as error:
             raise FilmError(f"{error}; what is finished stays in {str(self.folder)!r}") from error
 
@@ -87,6 +94,9 @@ class WorkFolder:
     def remove(self) -> None:
         """All of it: what it was for is there."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _is_fresh(self) -> bool:
+        return {path.name for path in self.folder.rglob("*") if not path.is_dir()} <= {JOB}
 
     def _is_of(self, told: str) -> bool:
         try:

@@ -13,6 +13,8 @@ from torch import Tensor
 from oneira.errors import PlanError
 from oneira.features.encoder import Shelf
 from oneira.features.weights import Progress
+from oneira.images import current_versions
+from oneira.images.opening import sha256_of
 from oneira.synthesis.steps import Outcome, Step
 
 State = dict[str, Any]
@@ -43,6 +45,17 @@ class Means:
     progress: Progress | None = None
     max_memory: int | None = None
     shelf: Shelf | None = None
+
+    def told(self) -> dict[str, Any]:
+        """All of it that decides the bytes of what is made, as JSON: what a job that goes on later must meet again."""
+        return {
+            "seed": self.seed,
+            "device": self.device,
+            "precision": self.precision,
+            "threads": torch.get_num_threads(),
+            "weights": {name: sha256_of(path) for name, path in self.weights.items()},
+            "versions": current_versions(),
+        }
 
 
 class Declaration(ABC):
