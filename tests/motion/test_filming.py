@@ -116,7 +116,9 @@ def pictures_of(clip):
 
 
 def files_in(work):
-    return {path.name: path.read_bytes() for path in work.folder.glob("*")}
+    """The bytes of all that it keeps, by place in the folder."""
+    files = [path for path in work.folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(work.folder)): path.read_bytes() for path in files}
 
 
 def alone(technique, picture, folder):
@@ -166,7 +168,8 @@ class TestFrames:
     def test_the_first_is_made_as_if_it_were_the_only_one(self, pan, style, work, tmp_path):
         assert torch.equal(made(style(pan), work)[0], alone(style(pan), pictures_of(pan)[0], tmp_path))
 
-    @pytest.mark.parametrize(("of", "less"), [(stylized, 3), (None, 3)], ids=["stylize", "style"])
+    # What is mixed evens out over some ten frames; these are four, whose first step is only 2.5 times smaller.
+    @pytest.mark.parametrize(("of", "less"), [(stylized, 2.2), (None, 3)], ids=["stylize", "style"])
     def test_a_picture_that_moves_flickers_less(self, of, less, pan, style, work, tmp_path):
         technique = (of or style)(pan)
         held, apart = made(technique, work), made(technique, WorkFolder(tmp_path / "apart.mp4"), keep=0)
@@ -358,12 +361,12 @@ class TestStopping:
     def test_where_a_source_of_further_passes_is_missing_it_is_kept_again(self, missing, there, pan, style, work):
         list(film(style(pan), work, passes=2))
         sources = work.within("sources", depth=16)
-        before = (files_in(work), files_in(sources))
+        before = files_in(work)
         for number in range(there + 1, 9):
             work.path(number).unlink()
         sources.path(missing).unlink()
         list(film(style(pan), work, passes=2))
-        assert (files_in(work), files_in(sources)) == before
+        assert files_in(work) == before
 
     def test_a_damaged_frame_is_told_in_one_line(self, pan, work):
         list(film(stylized(pan), work))
@@ -437,7 +440,7 @@ class TestStopping:
     def test_what_was_kept_is_removed_in_the_end(self, pan, style, work, tmp_path):
         filming = film(style(pan), work, passes=2)
         list(filming)
-        assert len(list(tmp_path.iterdir())) == 2
+        assert work.within("sources", depth=16).finished == 4
         filming.finish()
         assert list(tmp_path.iterdir()) == []
 
