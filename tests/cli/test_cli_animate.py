@@ -19,6 +19,7 @@ from oneira.cli.run_options import RunOptions
 from oneira.feedforward import TrainedNetwork, TransformerNetwork
 from oneira.images import load, save
 from oneira.motion.look import FilmLook
+from oneira.motion.writing import FILMS
 from oneira.techniques.refusals import option_name
 
 VERBS = ", ".join(TECHNIQUES)
@@ -237,7 +238,21 @@ class TestPictures:
             ("--vary octaves=1:3 dreem cat.png", 2, "did you mean 'dream'?"),
             ("--vary octaves=1:3 dream cut.png --octave-scale 2", 1, "'cat.png'"),
             ("cat.png --limit 8", 2, "--limit cannot be '8'"),
-            ("cat.png --fps 0", 2, "--fps cannot be 0.0; allowed: above 0"),
+            ("cat.png --limit 1KB", 2, "--limit cannot be '1KB'; allowed: an amount of at least 1024 bytes"),
+            ("cat.png --fps 0", 2, "--fps cannot be 0.0; allowed: at least 0.01 and at most 240"),
+            ("cat.png --fps 0.0004", 2, "--fps cannot be 0.0004; allowed: at least 0.01"),
+            ("cat.png --hold 0.0004", 2, "--hold cannot be 0.0004; allowed: at least 0.01"),
+            ("--vary octaves=1:3 --fps 0.0004 dream cat.png", 2, "--fps cannot be 0.0004"),
+            ("--vary octaves=1:3 --hold 0.0004 dream cat.png", 2, "--hold cannot be 0.0004"),
+            ("--vary octaves=1:3 -o film.mp4 --plays 2 dream cat.png", 2, "--plays is nothing that a film in .mp4 can"),
+            ("--vary octaves=1:3 --quality 50 dream cat.png", 2, "--quality is nothing that a film in .gif can have"),
+            ("--vary octaves=1:3 dream cat.png --weights no.pth", 1, "no weights 'no.pth'"),
+            ("cat.png --seed 1", 2, "--seed is for a verb's pictures, not for those that are there: leave it out"),
+            ("cat.png --device cpu", 2, "--device is for a verb's pictures"),
+            ("cat.png --precision float32", 2, "--precision is for a verb's pictures"),
+            ("cat.png --weights cat.png", 2, "--weights is for a verb's pictures"),
+            ("cat.png --offline", 2, "--offline is for a verb's pictures"),
+            ("cat.png --max-memory 4GB", 2, "--max-memory is for a verb's pictures"),
         ],
     )
     def test_what_cannot_be_is_told_in_one_line(self, words, status, told, oneira, picture, folder):
@@ -404,6 +419,42 @@ def test_what_would_change_nothing_is_no_option(name, oneira, picture):
     ended = oneira("animate", picture, option_name(name))
     assert ended.status == 2
     assert option_name(name) in ended.lines[0]
+
+
+WORDS_OF_LOOK = {name: words for name, (words, _) in LOOK.items()}
+ANIMATED = {"plays", "most_bytes"}
+TAKES = {
+    ".gif": ANIMATED | {"colours", "dither"},
+    ".webp": ANIMATED | {"quality"},
+    ".png": ANIMATED,
+    ".apng": ANIMATED,
+    **{extension: {"quality"} for extension in (".mp4", ".m4v", ".mov", ".mkv", ".webm")},
+}
+
+
+def test_every_extension_is_listed_here():
+    assert set(TAKES) == set(FILMS)
+
+
+@pytest.mark.parametrize("name", LOOK)
+@pytest.mark.parametrize("extension", TAKES)
+def test_a_look_that_a_film_cannot_have_is_refused(extension, name, oneira, picture, folder):
+    words, film = WORDS_OF_LOOK[name], folder / f"film{extension}"
+    ended = oneira("animate", picture, *words, "-o", film.name)
+    if name in TAKES[extension]:
+        assert ended.status == 0, ended.err
+    else:
+        told = f"oneira: {words[0]} is nothing that a film in {extension} can have: leave it out"
+        assert (ended.status, ended.lines) == (2, [told])
+    assert film.exists() == (name in TAKES[extension])
+
+
+def test_what_pictures_that_are_there_may_be_told_is_what_films_take(oneira, picture):
+    words = {"output": ["-o", "a.gif"], "fps": ["--fps", 24], "no_recipe": ["--no-recipe"], "quiet": ["-q"]}
+    words["as_json"] = ["--json"]
+    assert set(words) == animate.OF_FILMS
+    for told in words.values():
+        assert oneira("animate", picture, *told).status == 0
 
 
 def test_a_film_of_its_own_container_tells_its_recipe_too(oneira, picture):

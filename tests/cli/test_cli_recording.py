@@ -12,6 +12,7 @@ from interrupting import interrupt
 from noise_pictures import noise
 
 from oneira.cli.recording import FPS
+from oneira.errors import FilmError, OneiraError
 from oneira.files import write_whole
 from oneira.images import from_levels, levels_of, load, read_recipe, resize, save
 from oneira.motion.looping import looped
@@ -197,6 +198,37 @@ class TestStopping:
         assert ended.status == 0, ended.err
         assert "note: wrote making.mp4, a film of 4 frames" in ended.lines  # the fifth step's picture, and three more
 
+    def test_begun_anew_the_stopped_run_is_gone_with_its_frames_which_is_told(self, oneira, happening, folder):
+        words = [*happening(interrupt, 5), "--record", "making.mp4", "-o", "out.png"]
+        assert oneira(*words).status == 130
+        checkpoint = checkpoint_of(folder / "out.png")
+        assert has_checkpoint(checkpoint)
+        assert len(list(frames_in(folder)[0].glob("*.png"))) == 6
+
+        def look(features):
+            seen.append((has_checkpoint(checkpoint), sorted(path.name for path in frames_in(folder)[0].glob("*.png"))))
+            return interrupt(features)
+
+        seen = []
+        happening(look, 1)
+        ended = oneira(*words)
+        assert ended.status == 130
+        assert ended.lines[0] == (
+            f"note: {checkpoint.name} is of a run that was stopped; this one begins anew, without --resume"
+        )
+        assert seen == [(False, ["000001.png"])]
+        assert not has_checkpoint(checkpoint)
+        assert oneira(*words, "--resume").status == 1
+
+    def test_without_a_film_the_stopped_run_waits_until_there_is_another(self, oneira, happening, folder):
+        words = [*happening(interrupt, 5), "-o", "out.png"]
+        assert oneira(*words).status == 130
+        happening(interrupt, 1)
+        assert oneira(*words).status == 130
+        assert has_checkpoint(checkpoint_of(folder / "out.png"))
+        happening(None)
+        assert oneira(*words, "--resume").status == 0
+
     def test_killed_it_ends_in_the_same_bytes(self, oneira, started, folder):
         words = ["dream", "sample:cat", "--size", 32, "--octaves", 1, "--steps", 1, "--layer", "relu1_2", "--offline"]
         words += ["--zoom", 1.1, "--frames", 60, "-q"]
@@ -253,6 +285,26 @@ class TestFailures:
         assert ended.status == 1
         assert [path.name for path in folder.iterdir()] == ["cat.png"]
 
+    @pytest.mark.parametrize("problem", [FilmError, OneiraError], ids=lambda error: error.__name__)
+    def test_a_dive_that_cannot_be_written_in_the_end_can_be_later(self, problem, oneira, dream, folder, monkeypatch):
+        def refuse(*_, **__):
+            raise problem("the disk is gone")
+
+        words = [*dream, *DIVE, "-o"]
+        assert oneira(*words, "whole.mp4").status == 0
+        with monkeypatch.context() as patched:
+            patched.setattr("oneira.motion.recording.write_film", refuse)
+            ended = oneira(*words, "dive.mp4")
+        assert ended.status == 1
+        note = "note: nothing is lost: once it can be written, the same command with --resume does it"
+        assert ended.lines == [note, "oneira: the disk is gone"]
+        assert has_checkpoint(checkpoint_of(folder / "dive.mp4"))
+        assert len(list((folder / "dive.mp4.frames").glob("*.png"))) == 5
+        assert oneira(*words, "dive.mp4", "--resume").status == 0
+        assert (folder / "dive.mp4").read_bytes() == (folder / "whole.mp4").read_bytes()
+        assert frames_in(folder) == []
+        assert not has_checkpoint(checkpoint_of(folder / "dive.mp4"))
+
     def test_frames_of_another_run_are_not_touched(self, oneira, dream, happening, folder):
         assert oneira(*happening(interrupt, 5), "--record", "making.mp4").status == 130
         before = sorted((folder / "making.mp4.frames").iterdir())
@@ -269,6 +321,8 @@ REFUSED = {
     "a record over an input": (["--record", "cat.png"], "would be written over", 2),
     "every without a record": (["--every", "3"], "--every counts the steps between frames of --record", 2),
     "every of nothing": (["--every", "0", "--record", "a.mp4"], "--every", 2),
+    "a rate of next to nothing": (["--fps", "0.0004", "--record", "a.mp4"], "--fps cannot be 0.0004", 2),
+    "a dive's of next to nothing": ([*DIVE, "--fps", "0.0004", "-o", "a.mp4"], "--fps cannot be 0.0004", 2),
     "a rate without a film": (["--fps", "24"], "--fps is for films", 2),
     "a film of one picture": (["-o", "out.mp4"], "by --record out.mp4", 2),
     "a loop of a picture": ([*DIVE, "--loop", "-o", "out.png"], "--loop is for films", 2),

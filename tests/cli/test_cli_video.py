@@ -21,6 +21,7 @@ from oneira.cli.video import WITHOUT, FilmOptions, VideoOptions
 from oneira.feedforward import TrainedNetwork, TransformerNetwork
 from oneira.images import Recipe, load, save
 from oneira.motion.coherence import Coherence
+from oneira.motion.flow import Flow, register_flow
 from oneira.motion.reading import Clip
 from oneira.motion.recipes import read_film_recipe
 from oneira.motion.reel import Reel
@@ -139,7 +140,7 @@ class TestFilm:
     def test_every_frame_is_told_as_json(self, oneira, clip, network):
         ended = oneira("video", clip, "--json", *network)
         assert [json.loads(line) for line in ended.out.splitlines()] == [
-            {"frame": number, "frames": 3, "shot": number == 1} for number in (1, 2, 3)
+            {"done": number, "total": 3, "shot": number == 1} for number in (1, 2, 3)
         ]
 
     def test_quiet_is_quiet(self, oneira, clip, network):
@@ -203,6 +204,27 @@ class TestStopping:
         assert "3 finished frames are kept" in ended.lines[-1]
         assert oneira(*words).status == 0
 
+    def test_behind_the_writing_the_rest_is_done_whatever_comes(self, oneira, clip, network, folder, monkeypatch):
+        finish = verb.Filming.finish
+
+        def late(filming):
+            os.kill(os.getpid(), signal.SIGTERM)
+            finish(filming)
+
+        monkeypatch.setattr(verb.Filming, "finish", late)
+        ended = oneira("video", clip, "-o", "film.mp4", *network)
+        assert ended.status == 143
+        assert ended.lines[-1].startswith("wrote film.mp4 (64x48, 3 frames, ")
+        assert left_in(folder) == ["clip.mp4", "film.mp4", "net.safetensors"]
+
+    def test_a_second_command_at_the_same_time_is_refused(self, oneira, clip, network, folder):
+        words = ["video", clip, "-o", "film.mp4", *network]
+        with WorkFolder(folder / "film.mp4").held():
+            ended = oneira(*words)
+        told = "oneira: another process is at work in 'film.mp4.frames': wait for it"
+        assert (ended.status, ended.lines) == (1, [told])
+        assert oneira(*words).status == 0
+
     def test_killed_it_ends_in_the_same_bytes(self, oneira, started, folder):
         write_clip(folder / "clip.mkv", stamps=range(24), sound=1)
         words = ["video", "clip.mkv", "-q", "--cut", 1, "-o"]
@@ -248,10 +270,11 @@ class TestStopping:
 
 
 class TestRecipe:
-    @pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.webm", "film.gif"])
+    @pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.webm", "film.webp", "film.gif"])
     def test_it_is_made_again_to_the_same_bytes(self, name, oneira, clip, folder):
-        words = ["video", clip, "--keep", 0.8, "--quality", 70, "--seed", 3, "-o", name, *DREAM]
-        assert oneira(*words).status == 0
+        look = [] if name == "film.gif" else ["--quality", 70]
+        ended = oneira("video", clip, "--keep", 0.8, *look, "--seed", 3, "-o", name, *DREAM)
+        assert ended.status == 0, ended.err
         ended = oneira("rerun", name)
         assert ended.status == 0, ended.err
         again = f"film-rerun{name[4:]}"
@@ -267,6 +290,57 @@ class TestRecipe:
         assert recipe["options"]["options"]["layer"] == ["tiny:relu2"]
         assert recipe["options"]["film"] == FilmOptions(mute=True).model_dump()
         assert recipe["inputs"]["image"] == {"path": "clip.mp4", "sha256": Clip.open(clip).sha256}
+
+    @pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.webm", "film.gif", "film.webp", "film.png"])
+    @pytest.mark.parametrize("renamed", ["other.avi", "other", "other.jpg"])
+    def test_it_is_read_whatever_the_film_is_called(self, name, renamed, oneira, clip, folder):
+        assert oneira("video", clip, "-o", name, *DREAM).status == 0
+        told = oneira("recipe", name).out
+        assert json.loads(told)["technique"] == "video"
+        (folder / name).rename(folder / renamed)
+        ended = oneira("recipe", renamed)
+        assert (ended.status, ended.out, ended.err) == (0, told, "")
+
+    @pytest.mark.parametrize("name", ["out.png", "out.jpg", "out.webp"])
+    def test_so_is_a_picture_s(self, name, oneira, picture, folder):
+        assert oneira("dream", picture, *DREAM[1:], "-o", name).status == 0
+        told = oneira("recipe", name).out
+        assert json.loads(told)["technique"] == "dream"
+        (folder / name).rename(folder / "other.mp4")
+        assert oneira("recipe", "other.mp4").out == told
+
+    def test_other_flow_than_its_own_is_noted(self, oneira, clip, folder, monkeypatch):
+        class Resting(Flow):
+            identity = "resting"
+
+            def __call__(self, first, second, numbers):
+                return torch.zeros(1, 2, *first.shape[2:])
+
+        class Other(Resting):
+            identity = "resting, of another year"
+
+        monkeypatch.setattr("oneira.motion.flow._REGISTERED", {})
+        register_flow("mine", Resting)
+        assert oneira("video", clip, "--flow", "mine", "-o", "film.mp4", *DREAM).status == 0
+        assert json.loads(oneira("recipe", "film.mp4").out)["options"]["flow"] == "resting"
+        assert "optical flow" not in oneira("rerun", "film.mp4", "-o", "again.mp4").err
+        register_flow("mine", Other)
+        ended = oneira("rerun", "film.mp4", "-o", "other.mp4")
+        assert ended.status == 0, ended.err
+        assert ended.lines[0] == "note: the recipe's optical flow was resting, here it is resting, of another year"
+
+    def test_one_that_tells_no_flow_is_followed_without_a_word(self, oneira, clip, folder):
+        assert oneira("video", clip, "-o", "film.mp4", *DREAM).status == 0
+        recipe = read_film_recipe("film.mp4")
+        options = {name: value for name, value in recipe.options.items() if name != "flow"}
+        assert set(recipe.options) - set(options) == {"flow"}
+        still = Reel.steady([lambda: torch.ones(1, 3, 16, 16)], Fraction(25))
+        older = recipe.model_copy(update={"options": options})
+        write_film("older.mp4", still, size=(16, 16), rate=Fraction(25), recipe=older)
+        ended = oneira("rerun", "older.mp4")
+        assert ended.status == 0, ended.err
+        assert len(ended.lines) == 1
+        assert (folder / "older-rerun.mp4").read_bytes() == (folder / "film.mp4").read_bytes()
 
     def test_it_can_be_left_out(self, oneira, clip, network):
         assert oneira("video", clip, "--no-recipe", "-o", "film.mp4", *network).status == 0
@@ -362,7 +436,13 @@ REFUSED = {
     "no such flow": ("clip.mp4 --flow diss dream", 2, "unknown optical flow 'diss'; did you mean 'dis'?"),
     "a folder without flow": ("clip.mp4 --flow folder dream", 1, "'folder' holds no optical flow"),
     "what grows twice": ("clip.mp4 --passes 2 dream", 2, "a dream would grow: leave it out"),
-    "one pass twice": ("clip.mp4 --passes 2 stylize", 2, "which stylize does not"),
+    "one pass twice": ("clip.mp4 --passes 2 stylize", 2, "--passes is for what is made step by step, not for stylize"),
+    "a share of no steps": ("clip.mp4 --effort 0.5 stylize", 2, "--effort is for what is made step by step, not for s"),
+    "a term of none": ("clip.mp4 --temporal-weight 2 stylize", 2, "--temporal-weight is for what is made step by step"),
+    "an effort of frames on their own": ("clip.mp4 --keep 0 --effort 0.5 dream", 2, "--keep 0 makes each frame on its"),
+    "frames on their own held": ("clip.mp4 --keep 0 --temporal-weight 2 dream", 2, "--keep 0 makes each frame on its"),
+    "quality of a GIF": ("clip.mp4 -o a.gif --quality 50 dream", 2, "--quality is nothing that a film in .gif can"),
+    "quality of a PNG": ("clip.mp4 -o a.png --quality 50 dream", 2, "--quality is nothing that a film in .png can"),
     "no picture to work on": ("clip.mp4 visualize", 2, "visualize makes pictures out of nothing"),
     "a texture": (
         "clip.mp4 texture --model tiny --layer tiny:relu1 --layer-weight 1 --size 32 --smallest 32 --steps 1",
@@ -375,7 +455,7 @@ REFUSED = {
     "no style": ("clip.mp4 style", 2, "style needs STYLE"),
     "no such style": ("clip.mp4 style cut.png", 1, "no picture 'cut.png'; did you mean 'cat.png'?"),
     "no such layer": ("clip.mp4 dream --layer relu9_9", 2, "unknown layer 'relu9_9'"),
-    "no such weights": ("clip.mp4 dream --weights no.pth", 1, "'no.pth'"),
+    "no such weights": ("clip.mp4 dream --weights no.pth", 1, "no weights 'no.pth'"),
     "weights for what paints": ("clip.mp4 --weights cat.png stylize", 2, "what paints is told by --network"),
     "no such device": ("clip.mp4 dream --device cuda:99", 2, "auto or cpu"),
     "sound that it cannot hold": ("loud.mp4 -o film.webm dream", 1, "webm does not hold the sound of 'loud.mp4', wh"),
@@ -452,8 +532,8 @@ def seen(monkeypatch):
 def test_an_option_of_the_film_reaches_what_it_is_for(name, oneira, seen, network, clip, folder):
     write_clip(folder / "loud.mp4", sound=0.2, stamps=range(2))
     words, meaning = FILM[name]
-    twice = ["style", "sample:coffee", "--size", 32, "--smallest", 32, "--steps", 1]
-    technique = twice if name == "passes" else network
+    by_steps = ["style", "sample:coffee", "--size", 32, "--smallest", 32, "--steps", 1]
+    technique = by_steps if name in ("passes", "effort", "temporal_weight") else network
     assert oneira("video", "loud.mp4", "-o", "film.mp4", *technique).status == 0
     default = dict(seen)
     ended = oneira("video", "loud.mp4", *words, "-o", "film.mp4", *technique)

@@ -1,5 +1,6 @@
 """What a frame takes over from the frame beside it, and what that makes of its plan."""
 
+from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 
 import pytest
@@ -11,7 +12,7 @@ from scenes import constant_flow, texture
 from torch.testing import assert_close
 
 from oneira.errors import PlanError
-from oneira.images import rgb_to_yiq
+from oneira.images import resize, rgb_to_yiq
 from oneira.motion.coherence import (
     Carried,
     Coherence,
@@ -24,7 +25,7 @@ from oneira.motion.flow import Flow
 from oneira.motion.warping import visible, warp
 from oneira.objectives import Dream, Masked, PixelError
 from oneira.synthesis.canvas import Pixels
-from oneira.synthesis.carrying import Zoom
+from oneira.synthesis.carrying import Blend, Zoom
 from oneira.synthesis.confined import Confined
 from oneira.synthesis.fingerprint import fingerprint
 from oneira.synthesis.luminance import Luminance
@@ -38,6 +39,19 @@ NONE_SEEN, ALL_SEEN = torch.zeros(1, 1, 20, 28), torch.ones(1, 1, 20, 28)
 
 def plan_of(image, schedule=None, canvas=None):
     return Plan(canvas or Pixels.of(image), Dream(LAYER), schedule or octaves(28, count=2, steps=10))
+
+
+def run_to_the_end(plan):
+    run = plan.begin(Means(device="cpu", precision="float32"))
+    for _ in run:
+        pass
+    return run.image
+
+
+def detail_in(image):
+    """The energy of what half as many pixels a side do not hold."""
+    coarse = resize(resize(image, (10, 14)), (20, 28))
+    return float((image - coarse).square().mean())
 
 
 class Pan(Flow):
@@ -162,19 +176,33 @@ class TestGoingOn:
 
     @pytest.mark.parametrize(("mask", "weight"), [(NONE_SEEN, 3.0), (ALL_SEEN, 0.0)], ids=["not seen", "not held"])
     def test_nothing_is_held_that_is_not_seen_or_has_no_weight(self, mask, weight, image):
-        plan = plan_of(image)
+        plan = plan_of(image, octaves(28, count=2, steps=10, carry="detail"))
         found = going_on(plan, image, mask, image, Habit(1, 1, weight))
         assert fingerprint(found) == fingerprint(plan)
+
+    def test_the_fine_detail_of_the_start_outlives_the_smaller_sizes(self, image):
+        """Of a film that goes on from a frame, all of it: it is a few steps away from what the frame is to be."""
+        start, smooth = texture(20, 28), torch.full_like(image, 0.5)
+        fine = {}
+        for carry in ("result", "detail"):
+            plan = plan_of(smooth, octaves(28, count=3, steps=1, carry=carry, rates=(0.01,)))
+            fine[carry] = detail_in(run_to_the_end(going_on(plan, start, ALL_SEEN, start, Habit(1, 1, 1.0))))
+            alone = detail_in(run_to_the_end(replace(plan, canvas=Pixels.of(start))))
+            assert (alone < 0.5 * detail_in(start)) == (carry == "result")
+        assert fine["result"] == fine["detail"] > 0.9 * detail_in(start)
+
+    @pytest.mark.parametrize("carry", ["detail", Blend(0.3)], ids=str)
+    def test_other_ways_from_size_to_size_stay_as_they_are(self, carry, image):
+        plan = plan_of(image, octaves(28, count=2, steps=1, carry=carry))
+        found = going_on(plan, image, ALL_SEEN, image, Habit(1, 1, 1.0))
+        assert [scale.carry for scale in found.schedule.scales] == [carry, carry]
 
     def test_the_more_firmly_it_is_held_the_nearer_it_stays(self, image):
         held = 1 - image
         apart = []
         for weight in (0, 30, 3000):
             found = going_on(plan_of(image, octaves(28, count=1, steps=8)), held, ALL_SEEN, held, Habit(1, 1, weight))
-            run = found.begin(Means(device="cpu", precision="float32"))
-            for _ in run:
-                pass
-            apart.append(float((run.image - held).square().mean()))
+            apart.append(float((run_to_the_end(found) - held).square().mean()))
         assert apart[0] > apart[1] > apart[2]
 
     def test_journeys_are_refused(self, image):

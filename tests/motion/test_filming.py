@@ -11,14 +11,14 @@ from clips import BT601, LIMITED, LOSSLESS, coded, write_clip
 from scenes import constant_flow, texture
 from torch.testing import assert_close
 
-from oneira.errors import CheckpointError, FilmError, ImageError, OneiraError, PlanError
+from oneira.errors import CheckpointError, FilmError, OneiraError, PlanError
 from oneira.features import encoder
 from oneira.feedforward.stylization import Stylization
 from oneira.files import write_whole
 from oneira.images import Picture, from_levels, levels_of, read_recipe, rgb_to_yiq, save
-from oneira.motion.coherence import STEADY, Coherence
+from oneira.motion.coherence import STEADY, Coherence, going_on
 from oneira.motion.filming import Filmed, Filming
-from oneira.motion.flow import Flow, register_flow
+from oneira.motion.flow import Flow, find_flow, register_flow
 from oneira.motion.reading import Clip
 from oneira.motion.shots import CutFinder
 from oneira.motion.warping import flicker
@@ -317,7 +317,7 @@ def picture_called(image):
 class TestStopping:
     @pytest.mark.parametrize(
         ("of", "coherence"),
-        [(dream, {}), (stylized, {}), (None, {}), (None, {"passes": 2})],
+        [(dream, {"effort": 0.5}), (stylized, {}), (None, {"effort": 0.5}), (None, {"effort": 0.5, "passes": 2})],
         ids=["dream", "stylize", "style", "twice"],
     )
     def test_anywhere_it_goes_on_to_the_same_bytes(self, of, coherence, cut, style, work, tmp_path):
@@ -325,15 +325,15 @@ class TestStopping:
         if of is dream:
             technique = dream(cut, steps=(2,))
         whole = WorkFolder(tmp_path / "whole.mp4")
-        states = [filmed.done for filmed in film(technique, whole, effort=0.5, **coherence)]
+        states = [filmed.done for filmed in film(technique, whole, **coherence)]
         for stop, done in list(enumerate(states, 1))[:: max(1, len(states) // 8)]:
-            course = iter(film(technique, work, effort=0.5, **coherence))
+            course = iter(film(technique, work, **coherence))
             for _ in range(stop):
                 next(course)
             course.close()
             assert work.finished == done
             assert work.folder.exists() == (done > 0)
-            again = film(technique, work, effort=0.5, **coherence)
+            again = film(technique, work, **coherence)
             assert [each.done for each in again if each.step is None] == list(range(done + 1, states[-1] + 1))
             assert (files_in(work), again.count) == (files_in(whole), 4)
             assert_close(torch.cat([frame.image for frame in again.frames()]), last_pass(whole, 4))
@@ -372,8 +372,10 @@ class TestStopping:
         list(film(stylized(pan), work))
         work.path(4).unlink()
         work.path(3).write_bytes(work.path(3).read_bytes()[:200])
-        with pytest.raises(ImageError, match=r"^.*000003\.png.*$"):
+        with pytest.raises(FilmError, match=r"^[^\n]*000003\.png[^\n]*; remove it, and it is made again$"):
             list(film(stylized(pan), work))
+        work.path(3).unlink()
+        assert [filmed.done for filmed in film(stylized(pan), work) if filmed.step is None] == [3, 4]
 
     @pytest.mark.parametrize(
         "other",
@@ -412,6 +414,37 @@ class TestStopping:
         with pytest.raises(CheckpointError):
             list(film(technique, work))
         assert files_in(work) == before
+
+    def test_nor_does_that_of_the_same_pictures_in_other_places(self, pan, style, work, tmp_path, painting):
+        save(tmp_path / "other.png", texture(*SIZE, seed=5))
+        save(tmp_path / "mask.png", torch.ones(1, 3, *SIZE))
+        other, mask = str(tmp_path / "other.png"), str(tmp_path / "mask.png")
+        two = style(pan).model_copy(update={"style": (painting, other)})
+        swapped = two.model_copy(update={"style": (other, painting)})
+        one = style(pan).model_copy(update={"style": (other,)})
+        masked, confined = one.model_copy(update={"style_mask": (mask,)}), one.model_copy(update={"mask": mask})
+        for technique, another in ((two, swapped), (swapped, two), (masked, confined), (confined, masked)):
+            assert set(technique.input_paths) == set(another.input_paths)
+            assert technique.model_dump(exclude=technique.input_fields()) == another.model_dump(
+                exclude=another.input_fields()
+            )
+            next(filmed for filmed in film(technique, work) if filmed.step is None)
+            before = files_in(work)
+            with pytest.raises(CheckpointError, match="another job"):
+                list(film(another, work))
+            assert files_in(work) == before
+            work.remove()
+
+    def test_a_second_at_the_same_time_is_refused_and_the_first_goes_on(self, pan, work):
+        course = iter(film(stylized(pan), work))
+        while next(course).done < 2:
+            pass
+        before = files_in(work)
+        with pytest.raises(CheckpointError, match=r"^another process is at work in '.*film\.mp4\.frames': wait"):
+            list(film(stylized(pan), work))
+        assert files_in(work) == before
+        assert list(course)[-1].done == 4
+        assert list(film(stylized(pan), work)) == []
 
     def test_nor_does_that_of_other_flow_under_the_same_name(self, pan, work):
         class Other(Watched):
@@ -498,12 +531,71 @@ class TestPasses:
     def test_what_grows_and_what_is_made_in_one_go_is_refused(self, pan, work, tmp_path):
         with pytest.raises(PlanError, match=r"^--passes make a frame again of itself, and a dream would grow"):
             film(dream(pan), work, passes=2)
-        with pytest.raises(PlanError, match=r"^--passes are for pictures that are made step by step, which stylize"):
+        with pytest.raises(PlanError, match=r"^--passes is for what is made step by step, not for stylize$"):
             list(film(stylized(pan), work, passes=2))
         assert list(tmp_path.iterdir()) == []
 
 
+class TestHolding:
+    @pytest.fixture
+    def told(self, monkeypatch):
+        """What plans begin with, where they are held, and to what."""
+        told = []
+
+        def noted(plan, start, mask, held, habit, *, grows):
+            told.append((start, mask, held))
+            return going_on(plan, start, mask, held, habit, grows=grows)
+
+        monkeypatch.setattr("oneira.motion.filming.going_on", noted)
+        return told
+
+    @pytest.mark.parametrize("keep", [0.25, 1])
+    def test_a_frame_stays_near_the_result_moved_along_however_much_of_it_it_begins_with(
+        self, keep, pan, style, work, told
+    ):
+        register_flow("pan", Pan)
+        frames, pictures = made(style(pan), work, keep=keep, flow="pan"), pictures_of(pan)
+        assert len(told) == 3
+        for (start, mask, held), before, picture in zip(told, frames, pictures[1:], strict=False):
+            moved = before.roll((-1, -3), (2, 3))
+            assert mask[..., :-2, :-4].all()
+            assert_close(held[..., :-2, :-4], moved[..., :-2, :-4], atol=1e-5, rtol=0)
+            expected = torch.lerp(picture, moved, keep)
+            assert_close(start[..., :-2, :-4], expected[..., :-2, :-4], atol=1e-5, rtol=0)
+
+    def test_so_it_comes_nearer_to_it_than_what_it_began_with(self, still, style, work, tmp_path):
+        """The photograph, of which it began with one half, is no place to stay at."""
+        first, second = made(style(still), work, keep=0.5, effort=1, temporal_weight=10_000)[:2]
+        apart = WorkFolder(tmp_path / "loose.mp4")
+        loose = made(style(still), apart, keep=0.5, effort=1, temporal_weight=0)[1]
+        photograph = pictures_of(still)[1]
+        start = torch.lerp(photograph, first, 0.5)
+        assert (second - first).abs().mean() < 0.5 * (start - first).abs().mean()
+        assert (second - first).abs().mean() < 0.5 * (loose - first).abs().mean()
+
+    def test_a_dream_is_held_to_what_it_begins_with(self, pan, work, told):
+        list(film(dream(pan), work, keep=0.5))
+        assert len(told) == 3
+        assert all(torch.equal(start, held) for start, _, held in told)
+
+
 class TestRefusals:
+    @pytest.mark.parametrize("told", [{"effort": 0.5}, {"temporal_weight": 2}], ids=str)
+    def test_what_only_frames_that_go_on_from_others_have(self, told, pan, style, work, tmp_path):
+        for technique in (dream(pan), style(pan), stylized(pan)):
+            with pytest.raises(PlanError, match=r"^--keep 0 makes each frame on its own: leave --effort and --te"):
+                film(technique, work, keep=0, **told)
+        assert list(tmp_path.iterdir()) == []
+        assert len(made(style(pan), work, keep=0, passes=2, **told)) == 4  # which do go on, from the second pass on
+
+    @pytest.mark.parametrize("told", [{"effort": 0.5}, {"effort": 1}, {"temporal_weight": 0}], ids=str)
+    def test_what_only_steps_have(self, told, pan, work, tmp_path):
+        (name,) = told
+        problem = rf"^--{name.replace('_', '-')} is for what is made step by step, not for stylize$"
+        with pytest.raises(PlanError, match=problem):
+            list(film(stylized(pan), work, **told))
+        assert list(tmp_path.iterdir()) == []
+
     def test_journeys(self, pan, work, tmp_path):
         for options in ({"zoom": 1.1, "frames": 2}, {"through": "tiny:relu1,tiny:relu2"}):
             with pytest.raises(PlanError, match=r"^--zoom, --through and several layers lead from picture"):
@@ -577,6 +669,7 @@ class TestReading:
         assert recipe.options["verb"] == "style"
         assert recipe.options["film"] == {"keep": 1.0}
         assert recipe.options["options"]["steps"] == [6]
+        assert recipe.options["flow"] == find_flow("dis").identity
         assert {file.path for files in recipe.input_files.values() for file in files} == {pan, painting}
         assert recipe.input_files["content"][0].sha256 == Clip.open(pan).sha256
 

@@ -2,10 +2,12 @@
 
 import gc
 import resource
+import warnings
 import weakref
 from dataclasses import replace
 from fractions import Fraction
 from itertools import accumulate, pairwise
+from pathlib import Path
 
 import av
 import numpy as np
@@ -23,7 +25,7 @@ from oneira.motion.look import FilmLook
 from oneira.motion.reading import Clip
 from oneira.motion.reel import Reel
 from oneira.motion.sound import Sound
-from oneira.motion.writing import FILMS, check_film, is_film, write_film
+from oneira.motion.writing import FILMS, check_film, is_film, useless, write_film
 
 SIZE = (32, 48)
 CODED = [".mp4", ".m4v", ".mov", ".mkv", ".webm"]
@@ -209,6 +211,23 @@ class TestFiles:
         assert not isinstance(caught.value, FilmError)
         assert (alone_in(tmp_path), path.read_text()) == ([path.name], "earlier")
 
+    @pytest.mark.parametrize("behind", [False, True], ids=["before it is in place", "right behind"])
+    def test_that_are_interrupted_say_so_whenever_that_is(self, tmp_path, extension, behind, monkeypatch):
+        replace_by = Path.replace
+
+        def interrupted(path, target):
+            if behind:
+                replace_by(path, target)
+            raise KeyboardInterrupt
+
+        path = tmp_path / f"a{extension}"
+        path.write_text("earlier")
+        monkeypatch.setattr(Path, "replace", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write_film(path, frames(), size=SIZE, rate=RATE)
+        assert alone_in(tmp_path) == [path.name]
+        assert (path.read_bytes() == b"earlier") == (not behind)
+
     def test_with_nan_are_refused(self, tmp_path, extension):
         (first, *_) = frames()
         wrong = replace(first, image=first.image * torch.nan)
@@ -384,6 +403,33 @@ class TestAnimations:
                 look=FilmLook(most_bytes=1024),
             )
         assert alone_in(tmp_path) == []
+
+
+OTHER = {"quality": 10, "plays": 3, "colours": 4, "dither": "none", "most_bytes": None}
+
+
+class TestLooks:
+    @pytest.mark.parametrize("name", OTHER)
+    @pytest.mark.parametrize("extension", FILMS)
+    def test_are_of_use_where_they_change_the_file(self, tmp_path, extension, name):
+        size = (96, 128)
+        noise = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+        film = Reel.steady([lambda place=place: noise.roll(place, 3) for place in range(2)], RATE)
+        plain, other = tmp_path / f"plain{extension}", tmp_path / f"other{extension}"
+        write_film(plain, film, size=size, rate=RATE)
+        value = plain.stat().st_size // 2 if name == "most_bytes" else OTHER[name]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ImageWarning)  # that it has become smaller
+            write_film(other, film, size=size, rate=RATE, look=FilmLook(**{name: value}))
+        changes = other.read_bytes() != plain.read_bytes()
+        for path in (other, f"A{extension.upper()}"):
+            assert useless(path, [name]) == ([] if changes else [name])
+
+    def test_that_were_not_told_are_not_in_question(self):
+        assert set(OTHER) == set(FilmLook.model_fields)
+        for extension in FILMS:
+            assert useless(f"a{extension}", []) == []
+        assert useless("a.gif", ["dither", "quality", "plays"]) == ["quality"]
 
 
 class TestNames:

@@ -16,7 +16,7 @@ from oneira.cli.display import Display
 from oneira.cli.inner import missing_verb, outer_command
 from oneira.cli.interrupts import Interrupts
 from oneira.cli.options import argument, chosen, options_of
-from oneira.cli.outputs import free_output, require_output
+from oneira.cli.outputs import free_output, require_output, require_use
 from oneira.cli.recording import FPS
 from oneira.cli.verbs import PICTURE, Given
 from oneira.errors import PlanError, RecipeError
@@ -34,7 +34,8 @@ from oneira.techniques import SAMPLE, Technique, located
 from oneira.techniques.refusals import option_name
 
 OF_VERBS = ("frames", "between", "vary")
-NAMES_OF_LOOK = {"colours": ("--colors", "--colours")}
+NAMES_OF_LOOK = {"colours": ("--colors", "--colours"), "most_bytes": ("--limit",)}
+OF_FILMS = frozenset({"output", "fps", "no_recipe", "quiet", "as_json"})  # of the running options
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class Making:
         """Where the film goes: what was told, or a free name. Raises ImageError, PlanError for what cannot be."""
         output = self.running.output or free_output(Path(), f"{name}-{ANIMATE}", ".gif", resume=False)
         require_output(output, inputs, 8, film=True)
+        told = self.look.model_fields_set - ({"most_bytes"} if self.options.limit is None else set())
+        require_use(output, {name: NAMES_OF_LOOK.get(name, (option_name(name),))[0] for name in told})
         return output
 
     def write(self, output: Path, pictures: Sequence[Still], captions: Sequence[str], recipe: Recipe | None) -> Film:
@@ -110,6 +113,8 @@ def _animate(placed: Sequence[str], given: Given | None, **told: Any) -> int:
 def _of_pictures(places: Sequence[Path], making: Making) -> int:
     if not places:
         raise PlanError(f"{ANIMATE} needs pictures, folders of them, or --vary and a verb")
+    for name in making.running.model_fields_set - OF_FILMS:
+        raise PlanError(f"{option_name(name)} is for a verb's pictures, not for those that are there: leave it out")
     paths = pictures_in(places)
     name = places[0].resolve().name if places[0].is_dir() else places[0].stem
     output = making.output(name, paths)

@@ -1,8 +1,9 @@
 """What `oneira animate` takes, beside what every film takes."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, TypeAdapter
 
 from oneira.cli.run_options import Memory, RunOptions
 from oneira.motion.varying import FRAMES
@@ -10,6 +11,15 @@ from oneira.synthesis.run import SEEDS
 
 # What would change nothing here: a film that was stopped goes on by itself, and its frames are kept one by one.
 WITHOUT = ("save_every", "resume", "stages", "record", "every", "csv", "depth", "sidecar")
+
+
+LEAST = 1024  # bytes of a film
+
+
+def _not_too_little(text: str) -> str:
+    if TypeAdapter(ByteSize).validate_python(text) < LEAST:
+        raise ValueError(f"an amount of at least {LEAST} bytes")
+    return text
 
 
 class AnimateOptions(BaseModel):
@@ -32,14 +42,14 @@ class AnimateOptions(BaseModel):
         description=f"with --vary: how many frames; with --between: from one style to the next (default: {FRAMES}, or "
         "as many as are listed)",
     )
-    hold: float | None = Field(None, gt=0, description="seconds that each picture is seen (default: one frame)")
+    hold: float | None = Field(None, ge=0.01, description="seconds that each picture is seen (default: one frame)")
     fade: int = Field(0, ge=0, le=10_000, description="frames of cross-fade between two pictures")
     boomerang: bool = Field(False, description="forth, and back again")
     captions: bool = Field(False, description="below each picture, its file's name, or what the options are in it")
     size: int | None = Field(
         None, ge=16, le=16384, description="long side of the film in pixels (default: the first picture's)"
     )
-    limit: Memory | None = Field(
+    limit: Annotated[Memory, AfterValidator(_not_too_little)] | None = Field(
         None, description="of .gif, .webp, .png: the most that the file may have, such as 8MB; pictures become smaller"
     )
 

@@ -1,12 +1,12 @@
 """Where a picture goes."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from oneira.errors import CheckpointError, DataError, ImageError, OneiraError, PlanError
 from oneira.images import check_output
-from oneira.motion.writing import check_film
+from oneira.motion.writing import check_film, useless
 from oneira.synthesis.checkpoints import checkpoint_of, has_checkpoint
 
 
@@ -40,6 +40,12 @@ def require_output(output: Path, inputs: Iterable[Path], depth: int, *, film: bo
     for path in inputs:
         if output.exists() and path.exists() and output.samefile(path):
             raise PlanError(f"--output {str(output)!r} is the input {str(path)!r}; name another file")
+
+
+def require_use(film: Path, told: Mapping[str, str]) -> None:
+    """PlanError for what is `told` of a film's look, options by FilmLook's fields, that such a film has no use for."""
+    for name in useless(film, told):
+        raise PlanError(f"{told[name]} is nothing that a film in {film.suffix.lower()} can have: leave it out")
 
 
 def require_folder(folder: Path) -> None:

@@ -18,12 +18,10 @@ from oneira.errors import AddressError, PlanError, RecipeError, nearest
 from oneira.figures import FIGURES, Figure
 from oneira.figures.figure import WEIGHTS, identity_of
 from oneira.figures.networks import NamedNetwork
-from oneira.images import InputFile, Recipe, check_inputs, current_versions, read_recipe
-from oneira.motion.animating import ANIMATIONS
+from oneira.images import InputFile, Recipe, check_inputs, current_versions
 from oneira.motion.filming import VIDEO
 from oneira.motion.recipes import read_film_recipe
 from oneira.motion.varying import ANIMATE
-from oneira.motion.writing import is_film
 from oneira.techniques import Technique, located
 from oneira.techniques.refusals import option_name
 
@@ -36,14 +34,14 @@ def recipe(picture: Path, /) -> int:
     picture
         a picture or a film that Oneira made
     """
-    put(_recipe_in(picture).to_json(indent=2) + "\n")
+    put(read_film_recipe(picture).to_json(indent=2) + "\n")
     return 0
 
 
 def _rerun(picture: Path, **options: Any) -> int:
     given = chosen(RerunOptions, "rerun", options)
     display = Display(quiet=given.quiet, json=given.as_json)
-    found = _recipe_in(picture)
+    found = read_film_recipe(picture)
     if found.technique == VIDEO:
         return _filmed_again(found, picture, given, display)
     made = _maker_of(found, picture).from_recipe(found)
@@ -126,11 +124,6 @@ def _require_for_figures(given: RerunOptions) -> None:
     for name, field in RerunOptions.model_fields.items():
         if name not in FigureOptions.model_fields and getattr(given, name) != field.default:
             raise PlanError(f"a figure has no {NAMES.get(name, (option_name(name),))[0]}: leave it out")
-
-
-def _recipe_in(picture: Path) -> Recipe:
-    film = is_film(picture) and picture.suffix.lower() not in ANIMATIONS
-    return read_film_recipe(picture) if film else read_recipe(picture)
 
 
 def _maker_of(found: Recipe, picture: Path) -> type[Technique] | type[Figure]:

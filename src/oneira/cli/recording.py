@@ -11,11 +11,11 @@ from torch import Tensor
 from oneira.cli.run_options import RunOptions
 from oneira.errors import FilmError, PlanError
 from oneira.images import Recipe, side_by_side
-from oneira.images.notices import notice
 from oneira.inspection.study import Study
 from oneira.motion.looping import looped
 from oneira.motion.recording import Recording
 from oneira.motion.reel import Still
+from oneira.motion.slides import opaque
 from oneira.motion.writing import check_film, is_film
 from oneira.synthesis.fingerprint import fingerprint
 from oneira.synthesis.plan import Plan
@@ -77,6 +77,10 @@ class Films:
         for name, recording in self._recordings.items():
             recording.claim(_deciding(plan, run), states.get(name))
 
+    def __bool__(self) -> bool:
+        """Whether there is a film to make."""
+        return self.output is not None or self._record is not None
+
     def begin(self, run: Run) -> None:
         """Give them the picture before the first step."""
         if self._recording is not None:
@@ -135,11 +139,7 @@ class Films:
         return self._opaque(side_by_side(image) if len(image) > 1 else image)
 
     def _opaque(self, image: Tensor) -> Tensor:
-        alpha = self._technique.transparency(image)
-        if alpha is None:
-            return image
-        notice("films hold no transparency: the pictures were laid on white")
-        return image * alpha + (1 - alpha)
+        return opaque(image, self._technique.transparency(image))
 
 
 def _deciding(plan: Declaration, run: Run) -> dict[str, object]:

@@ -73,7 +73,7 @@ class RunOptions(BaseModel):
         ge=1,
         description="with --record: steps from frame to frame (default: each stage's end, or so that some 100 come)",
     )
-    fps: float | None = Field(None, gt=0, le=240, description="frames a second of films (default: 12)")
+    fps: float | None = Field(None, ge=0.01, le=240, description="frames a second of films (default: 12)")
     csv: Path | None = Field(
         None, description="write the losses in the end, of every stage that a figure shows, into this table"
     )

@@ -18,7 +18,7 @@ from oneira.cli.recording import Films
 from oneira.cli.run_options import RunOptions
 from oneira.cli.stages import StageFiles, stage_at
 from oneira.cli.tables import require_table, write_table
-from oneira.errors import CheckpointError, ImageError, OneiraError, PlanError
+from oneira.errors import CheckpointError, OneiraError, PlanError
 from oneira.images import Recipe, save, side_by_side
 from oneira.synthesis.checkpoints import (
     checkpoint_of,
@@ -128,6 +128,8 @@ class _PictureRun:
             self._display.note(
                 f"{self._checkpoint} is of a run that was stopped; this one begins anew, without --resume"
             )
+            if self._films:  # whose frames go: what goes on from them is worth nothing any more
+                remove_checkpoint(self._checkpoint)
         return None
 
     def _advanced_to_the_end(self, run: Run) -> bool:
@@ -168,7 +170,7 @@ class _PictureRun:
         try:
             image = self._write(run, finished=True)
             assert image is not None, "the last step gives a frame"
-        except ImageError:
+        except OneiraError:
             if self._save_checkpoint(run):
                 self._display.note("nothing is lost: once it can be written, the same command with --resume does it")
             raise

@@ -14,7 +14,7 @@ from oneira.cli.display import Display
 from oneira.cli.inner import missing_verb, outer_command
 from oneira.cli.interrupts import Interrupts
 from oneira.cli.options import argument, chosen, options_of
-from oneira.cli.outputs import free_output, require_output
+from oneira.cli.outputs import free_output, require_output, require_use
 from oneira.cli.run_options import RunOptions
 from oneira.cli.verbs import Given
 from oneira.errors import PlanError, RecipeError
@@ -57,6 +57,7 @@ class FilmJob:
 
     technique: Technique
     film: FilmOptions
+    flow: str | None = None  # as a recipe tells it; another is noted
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> Self:
@@ -66,7 +67,10 @@ class FilmJob:
             raise RecipeError(f"the recipe does not fit {VIDEO}: it tells no verb, or nothing of the film")
         inner = recipe.model_copy(update={"technique": verb, "options": options})
         try:
-            return cls(TECHNIQUES[verb].from_recipe(inner), FilmOptions(**film))
+            flow = recipe.options.get("flow")
+            return cls(
+                TECHNIQUES[verb].from_recipe(inner), FilmOptions(**film), flow if isinstance(flow, str) else None
+            )
         except ValidationError as error:
             raise RecipeError(f"the recipe does not fit {VIDEO}: {refusal(error, FilmOptions, VIDEO)}") from error
 
@@ -91,6 +95,8 @@ class FilmJob:
             clip = Clip.open(path)
             check_film(output, sound=clip if clip.sounds and not self.film.mute else None)
             filming = Filming(technique, clip, WorkFolder(output), coherence, means)
+            if self.flow not in (None, filming.flow.identity):
+                display.note(f"the recipe's optical flow was {self.flow}, here it is {filming.flow.identity}")
             return _VideoRun(filming, output, self.film, running, display, recorded).execute()
 
 
@@ -102,6 +108,7 @@ def _video(placed: Sequence[str], given: Given | None, **options: Any) -> int:
     stem = f"{Path(placed[0]).stem}-{job.technique.verb()}"
     output = running.output or free_output(Path(), stem, ".mp4", resume=False)
     require_output(output, map(located, job.technique.input_paths), running.depth, film=True)
+    require_use(output, {"quality": "--quality"} if "quality" in job.film.model_fields_set else {})
     return job.run(running, output, Display(quiet=running.quiet, json=running.as_json))
 
 
@@ -165,6 +172,7 @@ class _VideoRun:
             sound=None if self._film.mute or not clip.sounds else clip,
             recipe=None if self._running.no_recipe else recipe,
         )
+        self._interrupts.patient = True  # the film is there: what is left to do is done, whatever comes
         filming.finish()
         for note in filming.notes:
             self._display.note(note)
@@ -186,7 +194,7 @@ class _VideoRun:
             self._display.advance(verb, filmed.done, filmed.total, f"{width}x{height}", filmed.step.losses)
             return
         self._display.advance(verb, filmed.done, filmed.total, "", {})
-        self._display.record({"frame": filmed.done, "frames": filmed.total, "shot": filmed.begins_shot})
+        self._display.record({"done": filmed.done, "total": filmed.total, "shot": filmed.begins_shot})
 
 
 video = outer_command(

@@ -8,11 +8,13 @@ from typing import IO
 
 from PIL import Image
 
+from oneira.errors import ImageError
 from oneira.images.palette import Levels
 from oneira.images.ticks import Ticks
 
 _MOVES, _EXIF = 0x02, 0x08
 _MILLISECONDS, _LONGEST = 1000, 2**24 - 1
+_LARGEST = 2**31  # bytes, well below what its numbers hold, as one more frame is to come
 _REPLACE = 0x02  # a frame is not blended with what was there
 _PICTURE = (b"VP8 ", b"VP8L")
 
@@ -35,6 +37,8 @@ def write_webp(
             file.write(_chunk(b"VP8X", pack("<I", flags) + size))
             file.write(_chunk(b"ANIM", pack("<IH", 0, plays)))
         duration = _three(clock.of(seconds))
+        if file.tell() > _LARGEST:
+            raise ImageError(f"WebP ends at 4 GiB, which {number} frames fill: name a .webm, or a smaller size")
         file.write(_chunk(b"ANMF", bytes(6) + size + duration + bytes([_REPLACE]) + _encoded(levels, quality)))
     if exif is not None:
         file.write(_chunk(b"EXIF", exif))

@@ -60,9 +60,9 @@ def read_file(path: PathLike, limit: int) -> bytes:
     return data
 
 
-def sha256_of(path: PathLike) -> str:
+def sha256_of(path: PathLike, what: str = "picture") -> str:
     """The SHA-256 of a regular file's bytes, in hexadecimal; ImageError as `open_regular`."""
-    with open_regular(path) as file:
+    with open_regular(path, what) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -24,6 +24,12 @@ from oneira.motion.reel import Reel, Still
 
 _KINDS = {kind.name: kind for kind in FORMATS}
 ANIMATIONS = {".gif": _KINDS["GIF"], ".webp": _KINDS["WebP"], ".png": _KINDS["PNG"], ".apng": _KINDS["PNG"]}
+# Of FilmLook's fields.
+TAKES = {
+    "GIF": ("plays", "colours", "dither", "most_bytes"),
+    "WebP": ("plays", "quality", "most_bytes"),
+    "PNG": ("plays", "most_bytes"),
+}
 
 _LEAST_SIDE = 64  # pixels of the longer side: no film is made smaller for the sake of bytes
 # Bytes shrink a little less than areas do; and what gains next to nothing is not worth another attempt.

@@ -1,7 +1,8 @@
 """What a frame takes over from the frame beside it, so that a film of pictures made one by one does not flicker.
 
 Ruder, Dosovitskiy, Brox 2016, "Artistic style transfer for videos": each frame begins with the last one's result, moved
-along the optical flow, and where that stays visible, stays near it.
+along the optical flow, and where that stays visible, stays near it. Departures: they also hold a frame to some that lie
+further back; and of several passes, their first makes each frame alone, where ours goes on from frame to frame.
 """
 
 import math
@@ -150,7 +151,8 @@ def require_no_journey(plan: Plan) -> None:
 def going_on(plan: Plan, start: Tensor, mask: Tensor, held: Tensor, habit: Habit, *, grows: bool = False) -> Plan:
     """`plan`, beginning with `start` (1, 3, h, w), in a share of its steps, kept near `held` where `mask` is 1.
 
-    Where pictures grow, each size adds just that share of what it adds alone, though there is no part of a step.
+    Where pictures grow, each size adds just that share of what it adds alone, though there is no part of a step. From
+    size to size, only what is added to the start goes on: a whole picture would come enlarged from the smallest size.
     Ruder et al. weigh each pixel by the mask and divide by all pixels; here, as masks do everywhere, by those that
     count.
     """
@@ -167,4 +169,5 @@ def _shorter(scale: Scale, effort: float, near: Term | None, *, grows: bool) -> 
     objective = scale.objective if near is None or scale.objective is None else scale.objective + near
     steps = math.ceil(Fraction(str(effort)) * scale.steps)  # as it is told: as floats, 0.07 of 100 are more than 7
     rate = scale.rate * effort * scale.steps / steps if grows and steps else scale.rate
-    return replace(scale, steps=steps, rate=rate, objective=objective)
+    carry = "detail" if scale.carry == "result" else scale.carry
+    return replace(scale, steps=steps, rate=rate, objective=objective, carry=carry)

@@ -32,6 +32,7 @@ from oneira.synthesis.plan import Plan
 from oneira.synthesis.run import Declaration, Means
 from oneira.synthesis.steps import Step
 from oneira.techniques import Technique, located
+from oneira.techniques.refusals import option_name
 
 VIDEO = "video"  # how recipes call what makes films
 OF_NEIGHBOUR = 0.5  # share of it in what passes after the first begin with (Ruder et al.'s delta)
@@ -75,6 +76,8 @@ class Filming:
     def __init__(self, technique: Technique, clip: Clip, work: WorkFolder, coherence: Coherence, means: Means) -> None:
         if coherence.passes > 1 and technique.grows:
             raise PlanError(f"--passes make a frame again of itself, and a {technique.verb()} would grow: leave it out")
+        if coherence.keep == 0 and coherence.passes == 1 and (coherence.effort or coherence.temporal_weight):
+            raise PlanError("--keep 0 makes each frame on its own: leave --effort and --temporal-weight out")
         self.clip = clip
         self.work = work
         self.verb = technique.verb()
@@ -83,19 +86,21 @@ class Filming:
         self._sources = work.within("sources", depth=16)  # steadied frames are to bring no noise of their own
         self._coherence = coherence
         self._means = replace(means, shelf=Shelf())
-        self._flow = find_flow(coherence.flow)
+        self.flow = find_flow(coherence.flow)
         self._cuts = CutFinder(coherence.cut)
         self._count = clip.count
 
     def __iter__(self) -> Iterator[Filmed]:
-        done = self.work.claim(self._job())
-        try:
-            yield from self._first_pass(done)
-            for number in range(2, self._coherence.passes + 1):
-                yield from self._further_pass(number, done)
-        finally:
-            if not self.work.finished:
-                self.work.remove()
+        job = self._job()
+        with self.work.held():
+            done = self.work.claim(job)
+            try:
+                yield from self._first_pass(done)
+                for number in range(2, self._coherence.passes + 1):
+                    yield from self._further_pass(number, done)
+            finally:
+                if not self.work.finished:
+                    self.work.remove()
 
     def frames(self) -> Iterator[Frame]:
         """The finished film, at the clip's own times; then `notes` tell what was lost of it, too."""
@@ -124,7 +129,12 @@ class Filming:
     def recipe(self, film: Mapping[str, JsonValue]) -> Recipe:
         """How it was made: the technique's recipe, of which each frame carries a copy, and options of the `film`."""
         frame = read_recipe(self.work.path(1))
-        options: dict[str, JsonValue] = {"verb": frame.technique, "options": frame.options, "film": dict(film)}
+        options: dict[str, JsonValue] = {
+            "verb": frame.technique,
+            "options": frame.options,
+            "film": dict(film),
+            "flow": self.flow.identity,
+        }
         return frame.model_copy(update={"technique": VIDEO, "options": options})
 
     def finish(self) -> None:
@@ -133,15 +143,17 @@ class Filming:
 
     def _job(self) -> Mapping[str, object]:
         """All that decides the frames."""
-        technique = self._technique
-        others = [path for path in technique.input_paths if path != technique.worked_on]
+        technique, clip = self._technique, self._technique.worked_on
         return {
             "verb": technique.verb(),
             "options": technique.model_dump(mode="json", exclude=set(technique.input_fields())),
             "clip": self.clip.sha256,
-            "inputs": {path: sha256_of(located(path)) for path in others},
+            "inputs": {
+                name: ["the clip" if path == clip else [path, sha256_of(located(path))] for path in paths]
+                for name, paths in technique.inputs.items()
+            },
             "coherence": self._coherence.model_dump(),
-            "flow": self._flow.identity,
+            "flow": self.flow.identity,
             "means": self._means.told(),
         }
 
@@ -183,21 +195,23 @@ class Filming:
         plan = own.plan()
         if isinstance(plan, Plan) and not (self._coherence.keep == 0 and self._coherence.passes == 1):
             require_no_journey(plan)
-        if not isinstance(plan, Plan) and self._coherence.passes > 1:
-            raise PlanError(f"--passes are for pictures that are made step by step, which {own.verb()} does not")
+        if not isinstance(plan, Plan):
+            self._require_no_steps()
         if before is None or source is None or self._cuts.is_cut(before.source, source):
             return _Making(own, plan, begins_shot=True)
         if self._coherence.keep == 0:
             return _Making(own, plan)
-        carried = Carried.along(self._flow, before, source, number)
+        carried = Carried.along(self.flow, before, source, number)
         if not isinstance(plan, Plan):
             steadied = carried.source_over(source, STEADY)
             share = self._coherence.habit(COMPUTED).keep
             own = self._at_work_on(steadied)
             return _Making(own, own.plan(), lambda image: carried.result_over(image, share), steadied=steadied)
-        begin = carried.added_to if own.grows else carried.result_on
-        start = begin(source, self._habit.keep)
-        return _Making(own, self._going_on(plan, start, carried.mask, start))
+        if own.grows:
+            start = held = carried.added_to(source, self._habit.keep)
+        else:
+            start, held = carried.result_on(source, self._habit.keep), carried.result
+        return _Making(own, self._going_on(plan, start, carried.mask, held))
 
     def _further_pass(self, number: int, done: int) -> Iterator[Filmed]:
         """Over all frames again, the other way round than the last time."""
@@ -210,14 +224,14 @@ class Filming:
             neighbour = Neighbour(source, self.work.kept(place), frame)
 
     def _of_further_pass(self, number: int, frame: int, source: Tensor, neighbour: Neighbour | None) -> "_Making":
-        """Half of the frame's own earlier result, and half of the neighbour's new one (Ruder et al., section 3.4)."""
+        """Half of the frame's own earlier result, and half of the neighbour's new one (Ruder et al., section 4.4)."""
         earlier = self.work.kept(self._place(number - 1, frame))
         own = self._at_work_on(source)
         plan = own.plan()
         assert isinstance(plan, Plan)
         if neighbour is None or self._cuts.is_cut(neighbour.source, source):
             return _Making(own, self._going_on(plan, earlier, torch.zeros_like(earlier[:, :1]), earlier))
-        carried = Carried.along(self._flow, neighbour, source, frame)
+        carried = Carried.along(self.flow, neighbour, source, frame)
         start, held = carried.result_over(earlier, OF_NEIGHBOUR), carried.result_over(earlier)
         return _Making(own, self._going_on(plan, start, carried.mask, held))
 
@@ -244,6 +258,14 @@ class Filming:
         self._require_proportions(image)
         self.work.keep(place, image, making.technique.recipe(run))
         yield Filmed(place, self._total, begins_shot=making.begins_shot)
+
+    def _require_no_steps(self) -> None:
+        """PlanError for what is said of steps, where pictures are made without."""
+        told = {"passes": self._coherence.passes > 1}
+        told |= {name: getattr(self._coherence, name) is not None for name in ("effort", "temporal_weight")}
+        for name, is_told in told.items():
+            if is_told:
+                raise PlanError(f"{option_name(name)} is for what is made step by step, not for {self.verb}")
 
     def _require_proportions(self, image: Tensor) -> None:
         """PlanError where frames are to go on from a picture that is not laid out as they are, such as a sheet."""

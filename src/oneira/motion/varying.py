@@ -147,15 +147,17 @@ class Varied:
         self._means = replace(means, shelf=Shelf())
 
     def __iter__(self) -> Generator[Progress, None, None]:
-        done, total = self._work.claim(self._job()), len(self._shots)
-        try:
-            yield Progress(done, total)
-            for number, technique in enumerate(self._shots[done:], done + 1):
-                yield from self._steps(number, technique)
-                yield Progress(number, total)
-        finally:
-            if not self._work.finished:
-                self._work.remove()
+        job, total = self._job(), len(self._shots)
+        with self._work.held():
+            done = self._work.claim(job)
+            try:
+                yield Progress(done, total)
+                for number, technique in enumerate(self._shots[done:], done + 1):
+                    yield from self._steps(number, technique)
+                    yield Progress(number, total)
+            finally:
+                if not self._work.finished:
+                    self._work.remove()
 
     def recipe(self, varied: Mapping[str, Any]) -> Recipe:
         """How the film was made: the first frame's recipe, but for what is `varied`, and the inputs of all frames."""

@@ -41,7 +41,7 @@ def visible(forward: Tensor, backward: Tensor) -> Tensor:
 
     `forward`: flow from t - 1 to t; `backward`: flow from t to t - 1, both (1, 2, h, w).
 
-    Ruder et al., "Artistic style transfer for videos", 2016, section 4.3, after Sundaram et al. 2010: a pixel counts
+    Ruder et al., "Artistic style transfer for videos", 2016, section 4.2, after Sundaram et al. 2010: a pixel counts
     unless who follows it back and forth again ends elsewhere, or it lies on the edge of a motion. Nor does it count
     where it comes from outside of picture t - 1, or where the flow is not known.
     """

@@ -1,9 +1,12 @@
 """The finished pictures of a job that takes long, in a folder beside what it makes, until that is there."""
 
 import copy
+import fcntl
 import json
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from torch import Tensor
@@ -32,6 +35,28 @@ class WorkFolder:
         inner = copy.copy(self)
         inner.folder, inner._depth = self.folder / name, depth
         return inner
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within, no other process takes the folder. CheckpointError where one has it, FilmError where none can be."""
+        try:
+            self.folder.mkdir(exist_ok=True)
+            descriptor = os.open(self.folder, os.O_RDONLY)
+        except OSError as error:
+            raise FilmError(f"cannot write into {str(self.folder)!r}: {error.strerror or error}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise CheckpointError(f"another process is at work in {str(self.folder)!r}: wait for it") from error
+        except OSError:
+            pass  # a file system without locks
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+            with suppress(OSError):  # where something is in it
+                self.folder.rmdir()
 
     def claim(self, job: Mapping[str, object]) -> int:
         """Begin the job, or go on with it; how many pictures from 1 on are there already, without a gap.
@@ -82,8 +107,11 @@ class WorkFolder:
             raise FilmError(f"{error}; what is finished stays in {str(self.folder)!r}") from error
 
     def kept(self, number: int) -> Tensor:
-        """A picture that was kept. Raises ImageError where it is damaged."""
-        return load(self.path(number))
+        """A picture that was kept. Raises FilmError where it is damaged."""
+        try:
+            return load(self.path(number))
+        except ImageError as error:
+            raise FilmError(f"{error}; remove it, and it is made again") from error
 
     def forget_after(self, number: int) -> None:
         """Remove the pictures behind `number`: they are to be made again."""
@@ -92,11 +120,19 @@ class WorkFolder:
                 path.unlink()
 
     def remove(self) -> None:
-        """All of it: what it was for is there."""
+        """All of it: what it was for is there. Whose it is goes last, so that this may be done again."""
+        with suppress(OSError):
+            for path in self.folder.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif path.name != JOB:
+                    path.unlink()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _is_fresh(self) -> bool:
-        return {path.name for path in self.folder.rglob("*") if not path.is_dir()} <= {JOB}
+        """Whether nothing was finished: what was killed while it wrote has left a file of another name."""
+        files = (path.name for path in self.folder.rglob("*") if not path.is_dir())
+        return all(name == JOB or (name.startswith(".") and name.endswith(".part")) for name in files)
 
     def _is_of(self, told: str) -> bool:
         try:

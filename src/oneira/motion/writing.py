@@ -1,6 +1,6 @@
 """Films into files, by the extension of their names; written whole or not at all."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path, PurePath
@@ -12,7 +12,7 @@ from oneira.images.embedding import KEYWORD
 from oneira.images.notices import PathLike, notice, shown
 from oneira.images.recipe import Recipe
 from oneira.images.saving import obstacle_to
-from oneira.motion.animating import ANIMATIONS, Animation
+from oneira.motion.animating import ANIMATIONS, TAKES, Animation
 from oneira.motion.checking import checked
 from oneira.motion.containers import CONTAINERS, clock_for
 from oneira.motion.encoders import FilmEncoder, FilmPlan
@@ -27,6 +27,13 @@ FILMS = (*_CONTAINERS, *ANIMATIONS)
 def is_film(path: PathLike) -> bool:
     """Whether a name's extension is one that films are written in; some are those of still pictures, too."""
     return _extension(path) in FILMS
+
+
+def useless(path: PathLike, told: Collection[str]) -> list[str]:
+    """What of FilmLook's fields is `told` and nothing that a film of this name can have."""
+    extension = _extension(path)
+    known = TAKES[ANIMATIONS[extension].name] if extension in ANIMATIONS else ("quality",)
+    return [name for name in told if name not in known]
 
 
 def check_film(path: PathLike, *, sound: Clip | None = None) -> None:

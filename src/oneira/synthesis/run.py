@@ -53,7 +53,7 @@ class Means:
             "device": self.device,
             "precision": self.precision,
             "threads": torch.get_num_threads(),
-            "weights": {name: sha256_of(path) for name, path in self.weights.items()},
+            "weights": {name: sha256_of(path, "weights") for name, path in self.weights.items()},
             "versions": current_versions(),
         }
 
