@@ -38,7 +38,7 @@ STYLE_TRAININGS = {
     "instance/log.csv": ["--network", "instance"],
     "batch/log.csv": ["--network", "batch"],
 }
-OUTERS = {"video", "animate"}  # which take a verb within
+OUTERS = {"video", "animate", "batch"}  # which take a verb within
 COPYING = {"efros-leung", "wei-levoy", "quilting"}  # methods without steps
 
 

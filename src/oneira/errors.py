@@ -8,6 +8,7 @@ OneiraError
 ├── WeightsError        weights are missing, damaged or do not fit
 ├── StyleFileError      a saved style is damaged, or cannot be written
 ├── DataError           training data cannot be read
+├── BatchError          a batch cannot go on: its manifest is damaged, of another, or at work already
 ├── PlanError           options that do not go together; nothing has been computed yet
 └── SynthesisError      the optimisation cannot go on
     └── CheckpointError a checkpoint is damaged or belongs to another plan
@@ -47,6 +48,10 @@ class StyleFileError(OneiraError):
 
 class DataError(OneiraError):
     """Training data cannot be read."""
+
+
+class BatchError(OneiraError):
+    """A batch cannot go on: its manifest is damaged, of another, or at work already."""
 
 
 class PlanError(OneiraError):

@@ -1,5 +1,6 @@
 """Files are written whole or not at all; those of tensors tell what they hold."""
 
+import glob
 import json
 import os
 import tempfile
@@ -51,6 +52,12 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Let `write` fill a file that takes the place of `path` at once, as `replacing` says."""
     with replacing(path) as temporary, temporary.open("wb") as file:
         write(file)
+
+
+def remove_halves(path: Path) -> None:
+    """Delete what writers of `path` that were killed have left half written."""
+    for half in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        half.unlink(missing_ok=True)
 
 
 def packed(tensors: dict[str, Tensor], kind: str, about: Mapping[str, object]) -> bytes:

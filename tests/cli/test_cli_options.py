@@ -10,6 +10,7 @@ from oneira.catalogue import TECHNIQUES
 from oneira.cli import atlas, bench, provenance, save_style, train, verbs
 from oneira.cli.animate_options import AnimateRunning
 from oneira.cli.atlas import AtlasOptions
+from oneira.cli.batch import BatchRunning
 from oneira.cli.bench import BenchOptions, BenchStyleOptions
 from oneira.cli.benchmarks.comparison import Comparison
 from oneira.cli.benchmarks.quality import Quality, Run
@@ -583,7 +584,7 @@ def test_an_option_of_rerun_reaches_the_run(name, oneira, dream, request):
 
 
 def test_every_option_of_a_run_is_listed_here():
-    for options in (RunOptions, RerunOptions, StylizeOptions, VideoOptions, AnimateRunning):
+    for options in (RunOptions, RerunOptions, StylizeOptions, VideoOptions, AnimateRunning, BatchRunning):
         assert set(RUN) == set(options.model_fields)
 
 

@@ -113,7 +113,7 @@ class TestOnePicture:
             (["-", "--json"], 2, "--json is for files"),
             (["nothing"], 2, "no picture in 'nothing'"),
             (["photos", "-o", "photos"], 2, "no picture in 'photos'"),
-            (["photos/a.jpg", "photos/b.png", "-o", "photos"], 2, "is one of the pictures to be painted"),
+            (["photos/a.jpg", "photos/b.png", "-o", "photos"], 2, "is one of the pictures to be worked on"),
             (["photos", "-o", "cat.png"], 1, "is no folder"),
         ],
     )

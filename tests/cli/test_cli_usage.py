@@ -13,6 +13,7 @@ VERBS = [
     "save-style",
     "animate",
     "video",
+    "batch",
     "rerun",
     "recipe",
     "models",

@@ -5,8 +5,9 @@ import io
 import pytest
 import torch
 
+from oneira.errands import Errand, errands_for
 from oneira.errors import ImageError, PlanError
-from oneira.feedforward.folders import Errand, Writing, errands_for, paint_all
+from oneira.feedforward.folders import Writing, paint_all
 from oneira.feedforward.streams import paint_frames
 from oneira.feedforward.stylization import Stylization
 from oneira.images import load, ppm_frame, read_frame, save, sidecar_of
@@ -47,7 +48,7 @@ class TestFolders:
         }
 
     def test_no_picture_is_written_over(self, photos, photo, tmp_path):
-        with pytest.raises(PlanError, match="is one of the pictures to be painted"):
+        with pytest.raises(PlanError, match="is one of the pictures to be worked on"):
             errands_for([photos / "a.jpg", photos / "deep"], photos)
         save(tmp_path / "a.jpg", load(photo))
         with pytest.raises(PlanError, match=r"would both become .*a\.jpg"):

@@ -105,15 +105,16 @@ class Display:
         if received == total:
             self._close()
 
-    def work(self, task: str, done: int, total: int) -> None:
-        """`done` of `total` parts of `task`, which follows others."""
+    def work(self, task: str, done: int, total: int, pace: str = "") -> None:
+        """`done` of `total` parts of `task`, which follows others; `pace` is told beside the time that is left."""
         if not self._bars:
             return
         if self._bar is None or self._task != task:
             self._close()
-            self._bar = self._opened(task, total, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            told = TextColumn("{task.fields[losses]}", markup=False)
+            self._bar = self._opened(task, total, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), told)
             self._task = task
-        self._bar.update(self._bar.task_ids[0], completed=done)
+        self._bar.update(self._bar.task_ids[0], completed=done, losses=pace)
 
     def note(self, text: str | None) -> None:
         """Something that the user should be told, once."""

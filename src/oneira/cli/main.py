@@ -12,6 +12,7 @@ import oneira
 from oneira.cli import bench
 from oneira.cli.animate import animate
 from oneira.cli.atlas import atlas
+from oneira.cli.batch import batch
 from oneira.cli.export import export
 from oneira.cli.figures import figure_app
 from oneira.cli.inner import apart
@@ -44,7 +45,7 @@ for verb, technique in TECHNIQUES.items():
     app.command(command_for(technique), name=verb, usage=usage_of(technique))
 app.command(stylize, usage="Usage: oneira stylize [OPTIONS] IMAGE...\n")
 app.command(save_style, usage="Usage: oneira save-style [OPTIONS] STYLE...\n")
-OUTERS = {outer.name[0]: outer for outer in (animate, video)}  # which take a verb within
+OUTERS = {outer.name[0]: outer for outer in (animate, video, batch)}  # which take a verb within
 for outer in OUTERS.values():
     app.command(outer)
 app.command(atlas, usage="Usage: oneira atlas [OPTIONS] [MODEL]\n")

@@ -88,7 +88,7 @@ class RunOptions(BaseModel):
         """`max_memory` in bytes."""
         return None if self.max_memory is None else int(TypeAdapter(ByteSize).validate_python(self.max_memory))
 
-    def means(self, model: str, progress: Progress) -> Means:
+    def means(self, model: str, progress: Progress | None = None) -> Means:
         """What a picture is made with; `--weights` are those of `model`."""
         weights = {} if self.weights is None else {model: self.weights}
         return Means(self.seed, self.device, self.precision, weights, self.offline, progress, self.memory_limit)

@@ -18,8 +18,9 @@ from oneira.cli.presets import LIST, explain, list_presets
 from oneira.cli.run_options import NAMES, StylizeOptions
 from oneira.cli.screen import Screen, complain, let_go, put
 from oneira.cli.verbs import PICTURE, make_picture, options_for
+from oneira.errands import Errand, errands_for
 from oneira.errors import ImageError, PlanError, nearest
-from oneira.feedforward.folders import Delivered, Errand, Writing, errands_for, paint_all
+from oneira.feedforward.folders import Delivered, Writing, paint_all
 from oneira.feedforward.streams import paint_frames
 from oneira.feedforward.stylization import Stylization
 from oneira.techniques import located

@@ -1,74 +1,21 @@
 """Many pictures from files to files: decoded and encoded beside the network, which is what takes the time."""
 
-import mimetypes
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from torch import Tensor
 
-from oneira.errors import OneiraError, PlanError
-from oneira.features.training.dataset import picture_files
+from oneira.errands import Errand
+from oneira.errors import OneiraError
 from oneira.feedforward.painter import Painter
 from oneira.feedforward.redrawing import Redrawing, SinglePass
 from oneira.feedforward.stylization import Stylization
 from oneira.images import Recipe, save
-from oneira.images.formats import FORMATS
 
 WAITING = 2  # pictures before the network, and as many behind it
 WRITERS = 2  # PNG takes longer to encode than the network takes to draw
-EXTENSIONS = frozenset(extension for known in FORMATS for extension in known.extensions)
-
-
-@dataclass(frozen=True)
-class Errand:
-    """A picture to be painted, and where it goes."""
-
-    source: Path
-    target: Path
-
-
-def errands_for(inputs: Iterable[Path], folder: Path) -> list[Errand]:
-    """Pictures, and all those in folders at any depth but hidden ones, into `folder` under the names they have there.
-
-    What `folder` holds itself is no input, so that a job may be repeated. Raises PlanError where two would become the
-    same file, or one would be written over a picture that is yet to be read, or there is none at all.
-    """
-    inputs = list(inputs)
-    errands: dict[Path, Path] = {}
-    for path in inputs:
-        for source, name in _named(path, folder):
-            target = folder / name
-            if errands.setdefault(target, source) != source:
-                told = f"{str(errands[target])!r} and {str(source)!r} would both become {str(target)!r}"
-                raise PlanError(f"{told}; paint them apart")
-    if not errands:
-        raise PlanError(f"no picture in {', '.join(repr(str(path)) for path in inputs)}; name a folder that holds some")
-    sources = {source.resolve() for source in errands.values()}
-    for target in errands:
-        if target.resolve() in sources:
-            raise PlanError(f"{str(target)!r} is one of the pictures to be painted; name another folder by --output")
-    return [Errand(source, target) for target, source in errands.items()]
-
-
-def _named(path: Path, folder: Path) -> list[tuple[Path, Path]]:
-    """The picture at `path`, or those in it that are not in `folder`, each with the name that it gets there."""
-    if not path.is_dir():
-        return [(path, Path(path.name))]
-    named = [(file, file.relative_to(path)) for file in picture_files(path)]
-    return [(file, name) for file, name in named if _is_picture(name) and not _below(file, folder)]
-
-
-def _is_picture(name: Path) -> bool:
-    kind, _ = mimetypes.guess_type(name.name)
-    hidden = any(part.startswith(".") for part in name.parts)
-    return not hidden and (name.suffix.lower() in EXTENSIONS or (kind or "").startswith("image/"))
-
-
-def _below(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
 
 
 @dataclass(frozen=True)

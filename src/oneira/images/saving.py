@@ -70,7 +70,7 @@ def save(
 def check_output(path: PathLike, *, depth: int = 8, quality: int | None = None) -> None:
     """See, before anything long is computed, that a picture can be written there; ImageError says why not."""
     kind = format_for(path)
-    _check_options(kind, depth, quality)
+    check_options(kind, depth, quality)
     obstacle = obstacle_to(Path(path))
     if obstacle is not None:
         raise ImageError(f"cannot write {shown(path)}: {obstacle}")
@@ -87,7 +87,7 @@ def encode(
 ) -> bytes:
     """The bytes of the file that `save` would write; `extension` such as ".png". The same arguments and errors."""
     kind = format_for(f"picture{extension}")
-    _check_options(kind, depth, quality)
+    check_options(kind, depth, quality)
     check_picture(image, alpha, kind)
     image = image.detach().to("cpu", torch.float32)
     if alpha is not None:
@@ -120,7 +120,8 @@ def obstacle_to(path: Path) -> str | None:
     return None
 
 
-def _check_options(kind: Format, depth: int, quality: int | None) -> None:
+def check_options(kind: Format, depth: int, quality: int | None = None) -> None:
+    """See that a format has the `depth`, and takes the `quality`; ImageError says which do."""
     if depth not in (8, 16) or (depth == 16 and not kind.deep):
         raise ImageError(f"{kind.name} with {depth} bits per sample cannot be written; allowed: 8, and for PNG 16")
     if quality is not None and not kind.quality:

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from oneira.errands import EXTENSIONS
 from oneira.errors import PlanError
-from oneira.feedforward.folders import EXTENSIONS
 from oneira.images import Picture, fit, resize
 from oneira.images.notices import notice
 from oneira.motion.reel import Reel, Still

@@ -1,11 +1,11 @@
 """The checkpoints of a picture in the making: where they lie, and which one to go on from."""
 
-import glob
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from oneira.checkpoints import read_newest, write_checkpoint
+from oneira.files import remove_halves
 
 
 def checkpoint_of(output: Path) -> Path:
@@ -34,9 +34,9 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Any], str | None]:
 
 def remove_checkpoint(path: Path) -> None:
     """Delete both, once the picture is safe, and what writers that were killed have left half written."""
-    halves = path.parent.glob(f".{glob.escape(path.name)}.*.part")
-    for candidate in (path, _before(path), *halves):
+    for candidate in (path, _before(path)):
         candidate.unlink(missing_ok=True)
+    remove_halves(path)
 
 
 def _before(path: Path) -> Path:
