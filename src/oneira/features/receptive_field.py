@@ -1,7 +1,8 @@
 """Which pixels an activation depends on, composed operation by operation while a network runs.
 
 Exact for convolutions, pools and whatever works position by position. Any other operation that changes the grid (a mean
-over positions, resizing to a fixed grid, flattening) is taken to see the whole picture.
+over positions, resizing to a fixed grid, flattening) is taken to see the whole picture, and so are those that keep it
+and look along it: normalising by a picture's own statistics, rolling, adding up or sorting by position.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,10 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 aten = torch.ops.aten
 ONES = (1, 1)
+
+ACROSS = (aten.native_group_norm, aten.native_layer_norm, aten.roll, aten.flip)
+ALONG = (aten._softmax, aten._log_softmax, aten.cumsum, aten.cumprod, aten.sort)  # of one dimension, named second
+BATCH_NORMS = (aten.native_batch_norm, aten._native_batch_norm_legit)
 
 
 @dataclass(frozen=True)
@@ -98,15 +103,24 @@ def _field_after(
     field = fields[0]
     for other in fields[1:]:
         field = None if field is None or other is None else field.joined(other)
-    if field is None or operation is aten._adaptive_avg_pool2d:
+    if field is None or operation is aten._adaptive_avg_pool2d or _looks_along(operation, args, result):
         return None
-    if operation is aten.convolution and not args[6]:  # the seventh: whether it is a transposed one
+    if operation is aten.convolution:
         return field.through(args[1].shape[2:], *args[3:6])
     if operation in (aten.max_pool2d_with_indices, aten.avg_pool2d):
         kernel, stride, padding, dilation = _pooling(operation, args)
         return field.through(kernel, stride, padding, dilation)
     same_grid = result.ndim == 4 and all(value.ndim == 4 and value.shape[2:] == result.shape[2:] for value in inputs)
     return field if same_grid else None
+
+
+def _looks_along(operation: Any, args: Sequence[Any], result: Tensor) -> bool:
+    """Whether an operation that keeps the grid mixes positions that may lie anywhere in it."""
+    if operation in BATCH_NORMS:
+        return bool(args[5])  # whether by the picture's own statistics
+    if operation is aten.convolution:
+        return bool(args[6])  # whether it is a transposed one
+    return operation in ACROSS or (operation in ALONG and args[1] % result.ndim > 1)
 
 
 def _pooling(operation: Any, args: Sequence[Any]) -> tuple[Sequence[int], Sequence[int], Sequence[int], Sequence[int]]:

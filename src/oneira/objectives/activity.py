@@ -4,7 +4,7 @@ All are negatives of activity, because every term is minimised.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from oneira.errors import AddressError, PlanError, one_of
+from oneira.features.address import Address
 from oneira.features.encoder import Encoder
 from oneira.features.registry import resolve
 from oneira.objectives.channels import ChannelChoice
+from oneira.objectives.place import Sums
 from oneira.objectives.shares import layer_weights
 from oneira.objectives.term import BoundTerm, Size, Term, View, names_of
 
@@ -53,21 +55,37 @@ class Dream(Term):
         choice = self.channels
         selections = [None if choice is None else choice.select(encoder, address, size) for address in addresses]
 
-        def evaluate(view: View) -> Tensor:
-            total = view.image.new_zeros(())
+        def chosen(view: View) -> Iterator[tuple[Address, float, Tensor]]:
             for address, weight, selection in zip(addresses, weights, selections, strict=True):
                 features = view.activations[address]
-                chosen = features if selection is None else selection(features)
-                total = total - weight * self._activity(view, chosen.float())
+                yield address, weight, (features if selection is None else selection(features)).float()
+
+        def evaluate(view: View) -> Tensor:
+            total = view.image.new_zeros(())
+            for address, weight, features in chosen(view):
+                total = total - weight * self._activity(view, features, address)
             return total
 
-        return BoundTerm(self.name, evaluate, frozenset(addresses))
+        if self.loss != "norm":
+            return BoundTerm.by_position(self.name, evaluate, addresses)
 
-    def _activity(self, view: View, features: Tensor) -> Tensor:
+        def gather(view: View) -> tuple[Tensor, ...]:
+            # In float64, and in no unit: the largest activation is not known before all parts have been looked at.
+            wide = ((address, features.double().abs()) for address, _, features in chosen(view))
+            return tuple(view.mean(loudness.pow(self.power), address) for address, loudness in wide)
+
+        def conclude(powers: tuple[Tensor, ...]) -> Tensor:
+            norms = (torch.where(power > 0, power, 1) ** (1 / self.power) * (power > 0) for power in powers)
+            total = sum(weight * norm for weight, norm in zip(weights, norms, strict=True))
+            return -torch.as_tensor(total).float()
+
+        return BoundTerm(self.name, evaluate, frozenset(addresses), sums=Sums(gather, conclude, len(addresses)))
+
+    def _activity(self, view: View, features: Tensor, address: Address) -> Tensor:
         if self.loss == "l2":
-            return view.mean(features.square() / 2)
+            return view.mean(features.square() / 2, address)
         if self.loss == "mean":
-            return view.mean(features)
+            return view.mean(features, address)
         return _norm(view, features, self.power)
 
 
@@ -87,9 +105,9 @@ class Channel(Term):
         selection = self._choice().select(encoder, address, size)
 
         def evaluate(view: View) -> Tensor:
-            return -view.mean(selection(view.activations[address]).float())
+            return -view.mean(selection(view.activations[address]).float(), address)
 
-        return BoundTerm(self.name, evaluate, frozenset([address]))
+        return BoundTerm.by_position(self.name, evaluate, [address])
 
     def _choice(self) -> ChannelChoice:
         return ChannelChoice("these", (self.channels,) if isinstance(self.channels, int) else tuple(self.channels))

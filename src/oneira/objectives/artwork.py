@@ -13,7 +13,9 @@ from oneira.errors import PlanError
 from oneira.features.address import Address
 from oneira.features.encoder import Encoder
 from oneira.images import fit, fit_area, resize
+from oneira.objectives.looking import InViews
 from oneira.objectives.statistics import DISTANCES, MEASURES, Summary, average, summarise
+from oneira.objectives.term import View
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,12 +121,14 @@ class Artwork(StyleSource):
             size = fit_area(height, width, area * self.covers)
         else:
             size = fit(height, width, self.long_side)
-        seen = encoder(resize(self.image, size).to(encoder.device), addresses)
+        picture = resize(self.image, size).to(encoder.device)
+        if isinstance(encoder, InViews) and self.mask is None and not MEASURES.keys() & statistics:
+            return _added(encoder.views(picture, addresses), addresses, precise="wasserstein" in statistics)
+        seen = encoder(picture, addresses)
         return {address: self._target(seen[address], address, statistics) for address in addresses}
 
     def _target(self, features: Tensor, address: Address, statistics: Collection[str]) -> StyleTarget:
-        if features.ndim != 4:
-            raise PlanError(f"{address} has no positions; style needs a layer that has")
+        features = _with_positions(features, address)
         if "wasserstein" in statistics:
             features = features.float()  # its root of covariances magnifies what bfloat16 rounds away
         weights = self._weights(features, address)
@@ -140,6 +144,30 @@ class Artwork(StyleSource):
         if not float(mean) > 0:
             raise PlanError(f"what the style picture's mask marks is too small for {address}; mark more of it")
         return weights / mean
+
+
+def _added(views: Iterable[View], addresses: Sequence[Address], *, precise: bool) -> dict[Address, StyleTarget]:
+    """Raw moments of a picture from those of its parts: no map is ever whole. `precise`: of activations in float32."""
+    found: dict[Address, list[tuple[float, Summary, int]]] = {address: [] for address in addresses}
+    for view in views:
+        for address in addresses:
+            features = _with_positions(view.activations[address], address)
+            summary = summarise(features.float() if precise else features)
+            found[address].append((view.share(address), summary, features.shape[2:].numel()))
+    return {
+        address: StyleTarget(
+            average([summary for _, summary, _ in parts], [share for share, _, _ in parts]),
+            {},
+            sum(positions for _, _, positions in parts),
+        )
+        for address, parts in found.items()
+    }
+
+
+def _with_positions(features: Tensor, address: Address) -> Tensor:
+    if features.ndim != 4:
+        raise PlanError(f"{address} has no positions; style needs a layer that has")
+    return features
 
 
 def sources_of(style: Tensor | StyleSource | Sequence[Tensor | StyleSource]) -> tuple[StyleSource, ...]:

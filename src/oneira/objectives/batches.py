@@ -34,7 +34,7 @@ class Only(Term):
     def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
         """The term inside, under the name that it has once it is bound; what it sees is a batch of one."""
         inner = self.term.bind(encoder, size)
-        return replace(inner, name=self._numbered(inner.name), evaluate=lambda view: inner.evaluate(self._of(view)))
+        return replace(inner.seeing(self._of), name=self._numbered(inner.name))
 
     def _numbered(self, name: str) -> str:
         return f"{name}@{self.picture}"

@@ -56,11 +56,12 @@ class Caricature(Term):
 
         def evaluate(view: View) -> Tensor:
             likenesses = [
-                view.mean(self._likeness(view.activations[a].float(), targets[a])) / units[a] for a in addresses
+                view.mean(self._likeness(view.activations[a].float(), view.alongside(targets[a], a)), a) / units[a]
+                for a in addresses
             ]
             return -(torch.stack(likenesses) * weights).sum()
 
-        return BoundTerm(self.name, evaluate, frozenset(addresses), aligned=True)
+        return BoundTerm.by_position(self.name, evaluate, addresses, aligned=True)
 
     def _likeness(self, features: Tensor, target: Tensor) -> Tensor:
         """(b, c, ...), (1, c, ...) -> (b, 1, ...), in float32."""

@@ -59,17 +59,17 @@ class Content(Term):
         weights = torch.tensor(layer_shares(self.weights, names_of(self.layers)), device=device)
 
         def evaluate(view: View) -> Tensor:
-            losses = [self._distance(view, view.activations[a], targets[a]) / sizes[a] for a in addresses]
+            losses = [self._distance(view, a, targets[a]) / sizes[a] for a in addresses]
             return (torch.stack(losses) * weights).sum()
 
-        return BoundTerm(self.name, evaluate, frozenset(addresses), aligned=True)
+        return BoundTerm.by_position(self.name, evaluate, addresses, aligned=True)
 
     def _size(self, target: Tensor) -> Tensor | float:
         """What the distance is divided by; left on the device, where reading it would make the host wait."""
         return target.square().mean().clamp(min=1e-12) if self.normalization == "relative" else 1.0
 
-    def _distance(self, view: View, features: Tensor, target: Tensor) -> Tensor:
+    def _distance(self, view: View, address: Address, target: Tensor) -> Tensor:
         # In float32 from the difference on: it is small against both.
-        difference = features - target
-        total = sum_of_squares(difference, view.weights(features))
+        difference = view.activations[address] - view.alongside(target, address)
+        total = sum_of_squares(difference, view.weights(difference, address))
         return total / (2 if self.normalization == "gatys" else target.numel())

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from oneira.errors import PlanError
+from oneira.features.address import Address
 from oneira.features.encoder import Encoder
 from oneira.features.registry import resolve
 from oneira.objectives.channels import Selection, channels_known, require_channels
@@ -56,12 +57,12 @@ class Direction(Term):
         def evaluate(view: View) -> Tensor:
             features = view.activations[address]
             require(features.shape[1])
-            return -mean_product(view, features if selection is None else selection(features), unit)
+            return -mean_product(view, features if selection is None else selection(features), unit, address)
 
         known = channels_known(encoder, address, size)
         if known is not None:
             require(known)
-        return BoundTerm(self.name, evaluate, frozenset([address]))
+        return BoundTerm.by_position(self.name, evaluate, [address])
 
     def _weights(self) -> Tensor:
         if isinstance(self.vector, Tensor):
@@ -69,9 +70,9 @@ class Direction(Term):
         return torch.tensor(list(self.vector.values()), dtype=torch.float32)
 
 
-def mean_product(view: View, features: Tensor, vector: Tensor) -> Tensor:
-    """The dot product of (b, c, ...) with (c,), its mean over (masked) positions, summed over the batch; float32."""
-    return view.mean(torch.einsum("bc...,c->b...", features.float(), vector).unsqueeze(1))
+def mean_product(view: View, features: Tensor, vector: Tensor, address: Address) -> Tensor:
+    """A layer's (b, c, ...) times (c,), the mean of it over (masked) positions, summed over the batch; float32."""
+    return view.mean(torch.einsum("bc...,c->b...", features.float(), vector).unsqueeze(1), address)
 
 
 def parse_direction(text: str) -> dict[int, float]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from oneira.errors import one_of
+from oneira.features.address import Address
 from oneira.features.encoder import Encoder
 from oneira.features.registry import resolve
 from oneira.images import fit_area, resize
@@ -55,12 +56,12 @@ class Guided(Term):
             for address, weight in zip(addresses, weights, strict=True):
                 features = view.activations[address]
                 if self.by == "match":
-                    total = total - weight * _mean_match(view, features, guides[address])
+                    total = total - weight * _mean_match(view, features, guides[address], address)
                 else:
-                    total = total - weight * mean_product(view, features, means[address])
+                    total = total - weight * mean_product(view, features, means[address], address)
             return total
 
-        return BoundTerm(self.name, evaluate, frozenset(addresses))
+        return BoundTerm.by_position(self.name, evaluate, addresses)
 
 
 def best_matches(rows: Tensor, guide: Tensor, largest: int = LARGEST_MATRIX) -> Tensor:
@@ -72,13 +73,13 @@ def best_matches(rows: Tensor, guide: Tensor, largest: int = LARGEST_MATRIX) -> 
     return torch.cat([(some @ guide.mT).argmax(1) for some in rows.split(run)])
 
 
-def _mean_match(view: View, features: Tensor, guide: Tensor) -> Tensor:
+def _mean_match(view: View, features: Tensor, guide: Tensor, address: Address) -> Tensor:
     """The mean over (masked) positions of (b, c, ...), summed over the batch, of the largest dot products."""
     rows = _rows(features).float()
     # The gradient of a maximum is that of the product which is largest: only that one need be differentiated.
     matches = guide[best_matches(rows.detach(), guide)]
     products = (rows * matches).sum(1)
-    return view.mean(products.view(len(features), 1, *features.shape[2:]))
+    return view.mean(products.view(len(features), 1, *features.shape[2:]), address)
 
 
 def _rows(features: Tensor) -> Tensor:

@@ -38,9 +38,14 @@ class Logarithm(Term):
 
         def evaluate(view: View) -> Tensor:
             losses = [inner.evaluate(picture) for picture in _pictures(view)]
-            return (torch.stack(losses) + LEAST_LOSS).log().sum()
+            return _logarithm(torch.stack(losses)).sum()
 
-        return replace(inner, evaluate=evaluate)
+        # Only single pictures are looked at in parts.
+        return replace(inner, evaluate=evaluate, sums=None if inner.sums is None else inner.sums.then(_logarithm))
+
+
+def _logarithm(losses: Tensor) -> Tensor:
+    return (losses + LEAST_LOSS).log()
 
 
 def _pictures(view: View) -> list[View]:

@@ -8,7 +8,7 @@ from torch import Tensor
 from oneira.errors import PlanError
 from oneira.features.encoder import Encoder
 from oneira.images import resize
-from oneira.objectives.term import BoundTerm, Size, Term
+from oneira.objectives.term import BoundTerm, Size, Term, View
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,4 +34,8 @@ class PixelError(Term):
         """The picture at `size`."""
         with torch.no_grad():
             target = resize(self.image, size).to(encoder.device)
-        return BoundTerm(self.name, lambda view: view.mean((view.image - target).square()), aligned=True)
+
+        def evaluate(view: View) -> Tensor:
+            return view.mean((view.image - view.alongside(target)).square())
+
+        return BoundTerm.by_position(self.name, evaluate, aligned=True)

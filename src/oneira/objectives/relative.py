@@ -35,4 +35,5 @@ class Relative(Term):
         with torch.no_grad():
             seen = measured.evaluate(View(picture, encoder(picture, measured.layers) if measured.layers else {}))
         unit = max(abs(float(seen)), 1e-12)
-        return replace(inner, evaluate=lambda view: inner.evaluate(view) / unit)
+        sums = None if inner.sums is None else inner.sums.times(1 / unit)
+        return replace(inner, evaluate=lambda view: inner.evaluate(view) / unit, sums=sums)

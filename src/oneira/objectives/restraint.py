@@ -49,11 +49,13 @@ class TotalVariation(Term):
         return "tv"
 
     def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
-        """No targets."""
+        """No targets. In parts it is told where they follow the network in what lies beyond the border."""
+        if self.wraps == (encoder.variant.padding == "circular"):
+            return BoundTerm.by_position(self.name, self._evaluate, aligned=True)
         return BoundTerm(self.name, self._evaluate, aligned=True)
 
     def _evaluate(self, view: View) -> Tensor:
-        if self.form == "beta" and self.beta == 2 and view.mask is None and not self.wraps:
+        if self.form == "beta" and self.beta == 2 and view.mask is None and view.places is None and not self.wraps:
             squares: Tensor = _SquaredDifferences.apply(view.image)  # type: ignore[no-untyped-call]
             return squares / view.image[0].numel()
         if self.wraps:
@@ -68,7 +70,7 @@ class TotalVariation(Term):
         if self.form == "l1":
             variation = right.abs() + down.abs()
         elif self.form == "l1-sum":
-            variation = (right.abs() + down.abs()) * view.image[0].numel()
+            variation = (right.abs() + down.abs()) * view.values
         elif self.beta == 2:  # and `squares`, where there are as many differences in either direction
             variation = torch.addcmul(right.square(), down, down)
         else:
@@ -153,7 +155,7 @@ class AlphaNorm(Term):
 
     def bind(self, encoder: Encoder, size: Size) -> BoundTerm:
         """No targets."""
-        return BoundTerm(self.name, self._evaluate, aligned=True)
+        return BoundTerm.by_position(self.name, self._evaluate, aligned=True)
 
     def _evaluate(self, view: View) -> Tensor:
         return view.mean(torch.abs(view.image - 0.5) ** self.alpha)

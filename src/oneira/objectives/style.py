@@ -13,6 +13,7 @@ from oneira.features.address import Address
 from oneira.features.encoder import Encoder
 from oneira.features.registry import resolve
 from oneira.objectives.artwork import StyleSource, StyleTarget, sources_of
+from oneira.objectives.place import Sums
 from oneira.objectives.shares import layer_shares, picture_shares
 from oneira.objectives.statistics import DISTANCES, MEASURES, Statistics, Summary, summarise
 from oneira.objectives.term import BoundTerm, Size, Term, View, names_of
@@ -26,13 +27,13 @@ class Counts:
     """Channels of a layer, and the positions that the canvas (`here`) and the pictures (`there`) have in it."""
 
     channels: int
-    here: int
+    here: Tensor
     there: float
 
 
 # Gram matrices as others scale them, before they take the mean squared difference: what multiplies our matrices, which
 # are averaged over positions, of the canvas and of the pictures.
-GRAM_FACTORS: Mapping[str, Callable[[Counts], tuple[float, float]]] = MappingProxyType(
+GRAM_FACTORS: Mapping[str, Callable[[Counts], tuple[float | Tensor, float | Tensor]]] = MappingProxyType(
     {
         "elements": lambda of: (1 / of.channels, 1 / of.channels),
         "gatys": lambda of: (1 / 2, of.there / (2 * of.here)),
@@ -102,15 +103,23 @@ class Style(Term):
             device=encoder.device,
         )
 
-        def evaluate(view: View) -> Tensor:
-            losses = []
-            for address in addresses:
-                features = self._precise(view.activations[address])
-                losses += self._distances(features, view.weights(features), targets[address])
+        def gather(view: View) -> tuple[Tensor, ...]:
+            return tuple(tensor for address in addresses for tensor in self._gathered(view, address, targets[address]))
+
+        def conclude(sums: tuple[Tensor, ...]) -> Tensor:
+            losses = [
+                loss
+                for index, address in enumerate(addresses)
+                for loss in self._distances(sums[index * count : (index + 1) * count], targets[address])
+            ]
             # Scaled and added up together: operations on single numbers take as long as on some thousands.
             return (torch.stack(losses) * scales).sum()
 
-        return BoundTerm(self.name, evaluate, frozenset(addresses))
+        count = 3 + len(self._measured)
+        sums = Sums(gather, conclude, count * len(addresses))
+        bound = BoundTerm.of_sums(self.name, sums, addresses)
+        # Histograms and autocorrelations are no sums over positions.
+        return replace(bound, sums=None) if self._measured else bound
 
     def _targets(self, encoder: Encoder, addresses: Sequence[Address], size: Size) -> dict[Address, StyleTarget]:
         sources = sources_of(self.image)
@@ -136,19 +145,36 @@ class Style(Term):
             return [1.0] * len(names_of(self.statistics))
         return [target.size(name) for name in names_of(self.statistics)]
 
-    def _distances(self, features: Tensor, weights: Tensor | None, target: StyleTarget) -> list[Tensor]:
+    @property
+    def _measured(self) -> list[str]:
+        """The statistics that do not follow from raw moments."""
+        return [name for name in names_of(self.statistics) if name in MEASURES]
+
+    def _gathered(self, view: View, address: Address, target: StyleTarget) -> list[Tensor]:
+        """Raw moments and the number of positions; behind them, distances that do not follow from those."""
+        features = self._precise(view.activations[address])
+        weights, share = view.weights(features, address), view.share(address)
         summary = summarise(features, weights)
+        moments = [summary.mean, summary.second]
+        if share != 1:
+            moments = [share * moment for moment in moments]
+        positions = torch.full((), features.shape[2:].numel(), dtype=torch.float64, device=features.device)
+        distances = [MEASURES[name].between(features, target.measured[name], weights) for name in self._measured]
+        return [*moments, positions, *distances]
+
+    def _distances(self, sums: Sequence[Tensor], target: StyleTarget) -> list[Tensor]:
+        """One per statistic."""
+        mean, second, positions, *others = sums
+        summary = Summary(mean, second)
         if self.normalization in GRAM_FACTORS:
-            counts = Counts(features.shape[1], features.shape[2:].numel(), target.positions)
-            here, there = GRAM_FACTORS[self.normalization](counts)
+            here, there = GRAM_FACTORS[self.normalization](Counts(mean.shape[1], positions, target.positions))
             return [DISTANCES["gram"].between(_scaled(summary, here), _scaled(target.summary, there))]
+        measured = dict(zip(self._measured, others, strict=True))
         return [
-            MEASURES[name].between(features, target.measured[name], weights)
-            if name in MEASURES
-            else DISTANCES[name].between(summary, target.summary)
+            measured[name] if name in measured else DISTANCES[name].between(summary, target.summary)
             for name in names_of(self.statistics)
         ]
 
 
-def _scaled(summary: Summary, factor: float) -> Summary:
+def _scaled(summary: Summary, factor: float | Tensor) -> Summary:
     return replace(summary, second=summary.second * factor)

@@ -12,6 +12,7 @@ from oneira.synthesis.augmentation import Chain, Move
 from oneira.synthesis.averaging import Average
 from oneira.synthesis.canvas import Surface
 from oneira.synthesis.momentum import hand_over
+from oneira.synthesis.partition import InParts
 from oneira.synthesis.plan import Plan
 from oneira.synthesis.schedules import Scale
 from oneira.synthesis.tending import MID_GREY
@@ -32,11 +33,17 @@ class Reading(NamedTuple):
 class Descent:
     """`surface` under the plan's optimiser at one `scale`, with the last parameters whose loss was finite.
 
-    Every step is added to `average`; augmentation draws from `generator`.
+    Every step is added to `average`; augmentation draws from `generator`; gradients are computed in `parts`, if given.
     """
 
     def __init__(
-        self, plan: Plan, scale: Scale, surface: Surface, average: Average, generator: torch.Generator
+        self,
+        plan: Plan,
+        scale: Scale,
+        surface: Surface,
+        average: Average,
+        generator: torch.Generator,
+        parts: InParts | None = None,
     ) -> None:
         self.surface = surface
         self.optimiser = plan.optimiser.build(surface.parameters, scale.rate)
@@ -47,6 +54,7 @@ class Descent:
         self._good_average = average.state(copy=True)
         self._chain = Chain(plan.augmentation) if plan.augmentation else None
         self._generator = generator
+        self._parts = parts
 
     def inherit(self, before: "Descent") -> None:
         """Begin with the optimiser's moments at the end of `before`, resized; anew where they cannot be."""
@@ -132,9 +140,8 @@ class Descent:
         """Leave the gradient in `picture.grad`; of tiles, each is done before the next, and losses are their means."""
         move = None if self._chain is None else self._chain.draw(self._generator)
         if self._plan.tiling is None:
-            losses = objective(picture, move)
-            losses.total.backward()
-            return Losses(losses.total.detach(), losses.by_term)
+            parts = self._parts
+            return objective.backward(picture, move) if parts is None else parts.backward(objective, picture, move)
         size = (picture.shape[2], picture.shape[3])
         total, by_term = picture.new_zeros(()), {name: picture.new_zeros(()) for name in objective.names}
         for share, cut in self._plan.tiling.pieces(size, self._generator, progress):

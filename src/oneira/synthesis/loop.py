@@ -24,8 +24,9 @@ from oneira.synthesis.carrying import Transition
 from oneira.synthesis.descent import Descent, NotFinite, Reading
 from oneira.synthesis.forecast import economise
 from oneira.synthesis.memory import memory_told, ran_out
+from oneira.synthesis.partition import InParts, Partition, assembling
 from oneira.synthesis.plan import Plan
-from oneira.synthesis.rehearsal import rehearse
+from oneira.synthesis.rehearsal import rehearse, require_parts
 from oneira.synthesis.run import Run, State, require_seed
 from oneira.synthesis.schedules import Scale
 from oneira.synthesis.steps import Outcome, Step
@@ -36,7 +37,8 @@ class Synthesis(Run):
 
     `device` and `precision` may be `auto`; `weights` names a file for a backbone; `offline` forbids downloads;
     `progress` is told of them. `max_memory`: the bytes of memory that the process may hold, libraries and weights
-    included; how to run below it is chosen before the first step, see `settle`. `shelf`: runs with one share networks.
+    included; how to run below it is chosen before the first step, see `settle`. `partition`: a large picture's gradient
+    is computed part by part, which takes less memory and comes to the same. `shelf`: runs with one share networks.
     Raises AddressError or PlanError, before any weights are read, for layers that are not there or pictures too small
     for them. Iterating raises SynthesisError where memory does not suffice, or a loss is not finite twice: `image` then
     still is the last good picture.
@@ -53,6 +55,7 @@ class Synthesis(Run):
         offline: bool = False,
         progress: Progress | None = None,
         max_memory: int | None = None,
+        partition: Partition | None = None,
         shelf: Shelf | None = None,
     ) -> None:
         require_seed(seed)
@@ -62,11 +65,14 @@ class Synthesis(Run):
         self.precision = choose_precision(precision, self.device)
         if max_memory is not None and self.device.type != "cpu":
             raise PlanError(f"a limit of memory is for the processor's, and this runs on {self.device}: leave it out")
+        if max_memory is not None and partition is not None:
+            raise PlanError("a limit of memory is foretold of whole pictures, not of parts: leave out one or the other")
         self._max_memory = max_memory
         self._settled: str | None = None
         self._loading = {"weights": weights, "offline": offline, "progress": progress, "shelf": shelf}
         self.encoder = self._encoder(self.precision)
-        rehearse(plan, self.encoder)
+        self._parts = None if partition is None else InParts(partition)
+        rehearse(plan, self.encoder, partition)
         self._generator = torch.Generator().manual_seed(seed)
         self._scale = 0
         self._index = 0
@@ -220,8 +226,9 @@ class Synthesis(Run):
     def _outcome(self, objective: BoundObjective) -> Outcome:
         """The picture after the last step, and what it comes to: a step's own losses are those before it."""
         image = self.image
-        losses = objective(image.to(self.device)).by_term
-        return Outcome(image, {name: float(loss) for name, loss in losses.items()})
+        shown = image.to(self.device)
+        losses = objective(shown) if self._parts is None else self._parts.losses(objective, shown)
+        return Outcome(image, {name: float(loss) for name, loss in losses.by_term.items()})
 
     def _without_gradient(self, size: tuple[int, int], reading: Reading) -> str:
         """A note; SynthesisError where nothing has been changed so far, nor would be at any size to come."""
@@ -239,11 +246,15 @@ class Synthesis(Run):
         size = self._size(scale)
         surface = self.plan.canvas.begin(size, self._generator.clone_state(), self.device)
         picture = surface.image().detach().requires_grad_()
-        BoundObjective(self.plan.objectives[scale], self.encoder, size)(picture).total.backward()
+        objective = self._bound(scale, size)
+        if self._parts is None:
+            objective.backward(picture)
+        else:
+            self._parts.backward(objective, picture)
         return picture.grad is not None and bool(picture.grad.any())
 
     def _prepared(self, scale: Scale) -> Descent:
-        descent = Descent(self.plan, scale, self._ready(), self._average, self._generator)
+        descent = Descent(self.plan, scale, self._ready(), self._average, self._generator, self._parts)
         if self._descent_before is not None:
             try:
                 descent.restore(self._descent_before)
@@ -279,7 +290,15 @@ class Synthesis(Run):
         return Encoder(device=self.device, precision=precision, variant=self.plan.variant, **self._loading)  # type: ignore[arg-type]
 
     def _bind(self, size: tuple[int, int]) -> BoundObjective:
-        return BoundObjective(self.plan.objectives[self._scale], self.encoder, size)
+        return self._bound(self._scale, size)
+
+    def _bound(self, scale: int, size: tuple[int, int]) -> BoundObjective:
+        targets = None if self._parts is None else assembling(self.encoder, self._parts.partition)
+        objective = BoundObjective(self.plan.objectives[scale], self.encoder, size, targets)
+        require_parts(
+            self.plan, [term for _, term in objective.parts], None if self._parts is None else self._parts.partition
+        )
+        return objective
 
     def _require_same_weights(self) -> None:
         for name, digest in self.encoder.digests.items():
