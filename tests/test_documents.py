@@ -16,7 +16,7 @@ from oneira.techniques import TECHNIQUES
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md")] + [
     ROOT / "docs" / f"{name}.md"
-    for name in ("dream", "style", "feedforward", "texture", "inversion", "inside", "motion", "pocket")
+    for name in ("dream", "style", "feedforward", "texture", "inversion", "inside", "motion", "scale", "pocket")
 ]
 # Shown at the size that users want; run at one that takes a second. Nothing else about a command is changed.
 SMALL = {
@@ -124,6 +124,8 @@ def test_a_command_in_a_document_runs(command, folder, capsys):
         assert main(["style", "cat.jpg", "starry_night.jpg", "-o", "cat-style.png", *SMALL["style"], "-q"]) == 0
     if "starry.mp4" in words and words[0] in ("recipe", "rerun"):
         assert main(["video", "clip.mp4", "-o", "starry.mp4", "stylize", *SMALL["stylize"], "-q"]) == 0
+    if "--report" in words:
+        assert main(["batch", "photos", "-o", "painted", "stylize", *SMALL["stylize"], "-q"]) == 0
     if "--evaluate" in words:
         pytest.skip("needs the validation data of Tiny ImageNet, which is not shipped")
     if "--resume" in words:
