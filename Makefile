@@ -12,7 +12,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/oneira style sample:cat sample:night_wind --size 512 --offline -o demo/style.png
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
